@@ -1,0 +1,227 @@
+"""From a query to the rows that pass all its filters: choose the cheapest access path, then test every row exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.errors import UnknownMapError
+from embodied_mem.geometry import transform_points
+from embodied_mem.records.kernels import ANY, select_by_detections, select_rows
+from embodied_mem.records.query import EVERY_MAP, Query, TimeRange
+from embodied_mem.records.versions import VersionTable
+
+if TYPE_CHECKING:
+    from embodied_mem.records.index import RecordIndex
+
+_FOREVER = np.iinfo(np.int64).max
+_NEAR = 2.0  # metres: "near record n" without a radius
+_NOTHING = -2  # a code that no row has
+_ANYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
+_ANY_DISTANCE = np.array([0.0, 0.0, 0.0, np.inf])
+
+
+@dataclass(eq=False)
+class Filters:
+    """A query in the index's own terms. Coordinates are in `map_id`; `into` maps other maps' coordinates there."""
+
+    table: VersionTable
+    query: Query
+    map_id: str
+    into: dict[int, NDArray[np.float64]]  # map code -> (4, 4); empty for every map, without coordinates
+    codes: NDArray[np.int32]  # map, robot, session; ANY restricts nothing
+    as_of: int
+    last_seen: NDArray[np.int64]
+    box: NDArray[np.float64] = field(default_factory=lambda: _ANYWHERE)
+    sphere: NDArray[np.float64] = field(default_factory=lambda: _ANY_DISTANCE)
+    labels: NDArray[np.bool_] | None = None  # flags by label code, or None for no restriction
+
+    @property
+    def time(self) -> TimeRange:
+        return self.query.time or TimeRange()
+
+    def moved_maps(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Maps whose coordinates must be transformed."""
+        return ((code, matrix) for code, matrix in self.into.items() if not np.array_equal(matrix, np.eye(4)))
+
+    def select(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The rows that pass, ascending, and their sensor positions (n, 3) in the query's map (in their own for "*")."""
+        table, moved = self.table, dict(self.moved_maps())
+        if not moved:
+            rows = self._pass(self._candidates(), table.positions.data, table.centers.data)
+            return rows, table.positions.data[rows]
+        positions, centers = table.positions.data.copy(), table.centers.data.copy()
+        owner_map = np.repeat(table.codes.data[:, 0], table.spans.data[:, 1] - table.spans.data[:, 0])
+        for code, matrix in moved.items():
+            own = table.codes.data[:, 0] == code
+            positions[own] = transform_points(matrix, positions[own])
+            centers[owner_map == code] = transform_points(matrix, centers[owner_map == code])
+        candidates = self._numbered() if self.query.seqs is not None else np.zeros(0, np.int32)
+        rows = self._pass(candidates if len(candidates) or self.query.seqs is None else None, positions, centers)
+        rows = rows[np.isin(table.codes.data[rows, 0], list(self.into))]
+        return rows, positions[rows]
+
+    def matched_positions(self, rows: NDArray[np.int32], positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 3): for a query with labels the best matching detection's centre, else the given sensor positions."""
+        if self.labels is None:
+            return positions
+        out, table, moved = positions.copy(), self.table, dict(self.moved_maps())
+        for i, row in enumerate(rows.tolist()):
+            own = np.arange(*table.spans.data[row])
+            own = own[self.labels[table.labels.data[own]]]
+            centers = table.centers.data[own]
+            code = int(table.codes.data[row, 0])
+            centers = transform_points(moved[code], centers) if code in moved else centers
+            inside = ((centers >= self.box[0]) & (centers <= self.box[1])).all(axis=1)
+            inside &= np.linalg.norm(centers - self.sphere[:3], axis=1) <= self.sphere[3]
+            out[i] = centers[np.argmax(np.where(inside, table.scores.data[own], -1))]
+        return out
+
+    def explain(self, left: int) -> str:
+        """How many versions each filter alone lets through, and how many all of them."""
+        table = self.table
+        open_codes = np.full(3, ANY, dtype=np.int32)
+        nothing = replace(
+            self,
+            query=replace(self.query, time=None, seqs=None),
+            codes=open_codes,
+            box=_ANYWHERE,
+            sphere=_ANY_DISTANCE,
+            labels=None,
+        )
+        alone = {"records": nothing}
+        for i, name in enumerate(("map", "robot", "session")):
+            if self.codes[i] != ANY:
+                codes = open_codes.copy()
+                codes[i] = self.codes[i]
+                alone[name] = replace(nothing, codes=codes)
+        if self.query.time is not None:
+            alone["time"] = replace(nothing, query=replace(nothing.query, time=self.query.time))
+        if self.query.seqs is not None:
+            alone["numbers"] = replace(nothing, query=replace(nothing.query, seqs=self.query.seqs))
+        if self.query.has_where:
+            alone["place"] = replace(nothing, box=self.box, sphere=self.sphere, labels=self.labels)
+        if self.labels is not None:
+            alone["label"] = replace(nothing, labels=self.labels)
+        counts = {
+            name: len(each._pass(each._candidates(), table.positions.data, table.centers.data))
+            for name, each in alone.items()
+        }
+        return ", ".join(f"{name}: {count}" for name, count in counts.items()) + f"; all together: {left}"
+
+    def _pass(
+        self, candidates: NDArray[np.int32] | None, positions: NDArray[np.float64], centers: NDArray[np.float64]
+    ) -> NDArray[np.int32]:
+        if candidates is None or not len(self.table):
+            return np.zeros(0, np.int32)
+        table, by_detection = self.table, self.labels is not None
+        start = -_FOREVER if self.time.start_ns is None else self.time.start_ns
+        end = _FOREVER if self.time.end_ns is None else self.time.end_ns
+        rows = select_rows(
+            candidates, table.valid_from.data, table.valid_to.data, table.hidden.data, table.codes.data, self.codes,
+            table.first_seen.data, self.last_seen, positions, self.as_of, start, end,
+            _ANYWHERE if by_detection else self.box, _ANY_DISTANCE if by_detection else self.sphere,
+        )  # fmt: skip
+        if self.labels is not None:
+            rows = select_by_detections(
+                rows, table.spans.data, table.labels.data, centers, self.labels, self.box, self.sphere
+            )
+        return rows
+
+    def _candidates(self) -> NDArray[np.int32] | None:
+        """A superset of the rows that pass, from the path that leaves fewest; empty = every row, None = no row at all."""
+        paths = list(self._paths())
+        if not paths:
+            return np.zeros(0, np.int32)
+        count, rows_of = min(paths, key=lambda path: path[0])
+        if count > len(self.table) // 4:
+            return np.zeros(0, np.int32)
+        rows = np.unique(rows_of())
+        return rows.astype(np.int32) if len(rows) else None
+
+    def _numbered(self) -> NDArray[np.int32]:
+        seqs = np.asarray(self.query.seqs, dtype=np.int64)
+        return self.table.versions_of(np.unique(seqs[(seqs > 0) & (seqs < len(self.table.current_row))]))
+
+    def _paths(self) -> Iterator[tuple[int, Callable[[], NDArray[np.int32]]]]:
+        table = self.table
+        if self.query.seqs is not None:
+            yield 0, self._numbered  # a restriction that no column repeats: always taken
+        if self.labels is not None:
+            postings = [posting for code, posting in table.by_label.items() if self.labels[code]]
+            yield (
+                sum(map(len, postings)),
+                lambda: np.concatenate([np.zeros(0, np.int32), *(each.data for each in postings)]),
+            )
+        elif self.query.has_where:
+            low = np.maximum(self.box[0], self.sphere[:3] - self.sphere[3])
+            high = np.minimum(self.box[1], self.sphere[:3] + self.sphere[3])
+            runs = table.by_place.runs(low, high)
+            if runs is not None:
+                yield table.by_place.count(runs), lambda: table.by_place.rows(runs)
+        if self.query.time is not None:
+            low_ns = np.array([-_FOREVER if self.time.start_ns is None else self.time.start_ns])
+            high_ns = np.array([_FOREVER if self.time.end_ns is None else self.time.end_ns])
+            stretched = np.fromiter(table.stretched, np.int32, len(table.stretched))
+            yield (
+                table.by_time.count(low_ns, high_ns) + len(stretched),
+                lambda: np.concatenate([table.by_time.rows(low_ns, high_ns), stretched]),
+            )
+
+
+def resolve(index: RecordIndex, query: Query) -> Filters:
+    """The query in the index's terms. Raises UnknownMapError, NotFoundError (near_record) and BadInputError."""
+    every = query.map_id == EVERY_MAP
+    target = "" if every else index.maps.resolve(query.map_id)
+    connected = {} if every else index.maps.connected(target)
+    into = {code: matrix for name, matrix in connected.items() if (code := index.map_names.find(name)) is not None}
+    as_of = _as_of(index, query)
+    map_code = ANY if every or len(into) > 1 else next(iter(into), _NOTHING)
+    filters = Filters(
+        table=index.table,
+        query=query,
+        map_id=target,
+        into=into,
+        codes=np.array(
+            [map_code, _code(index.robots.find(query.robot_id), query.robot_id), _code(index.sessions.find(query.session_id), query.session_id)],
+            dtype=np.int32,
+        ),
+        as_of=as_of,
+        last_seen=index.last_seen_as_of(as_of),
+    )  # fmt: skip
+    if query.box is not None:
+        filters.box = np.array(query.box, dtype=np.float64)
+    if query.near_record is not None:
+        row = index.row_of(query.near_record)
+        matrix = into.get(int(index.table.codes.data[row, 0]))
+        if matrix is None:
+            raise UnknownMapError(f"Record {query.near_record} belongs to another map than {target!r}.")
+        center = transform_points(matrix, index.table.positions.data[row : row + 1])[0]
+        filters.sphere = np.append(center, _NEAR if query.radius is None else query.radius)
+    elif query.center is not None and query.radius is not None:
+        filters.sphere = np.append(np.asarray(query.center, dtype=np.float64), query.radius)
+    if query.labels:
+        filters.labels = np.zeros(max(len(index.labels_seen), 1), dtype=np.bool_)
+        for label in query.labels:
+            code = index.labels_seen.find(label.strip().lower())
+            if code is not None:
+                filters.labels[code] = True
+    return filters
+
+
+def _code(found: int | None, name: str) -> int:
+    if not name:
+        return ANY
+    return _NOTHING if found is None else found
+
+
+def _as_of(index: RecordIndex, query: Query) -> int:
+    as_of = index.watermark if query.as_of is None else query.as_of
+    if query.as_of_ns is not None:
+        known = int(np.searchsorted(np.maximum.accumulate(index.logged.data), query.as_of_ns, "right")) - 1
+        as_of = min(as_of, known)
+    return as_of

@@ -1,0 +1,93 @@
+"""Columns that grow: the storage of every in-memory view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+
+class Growable:
+    """An array that rows are appended to, in amortised constant time.
+
+    It grows in place (`ndarray.resize` is a realloc: large arrays are remapped, not copied, so there is no spike of time
+    or memory). Slices of `data` must therefore not outlive the lock under which they were taken: copy what is kept.
+    """
+
+    def __init__(self, dtype: DTypeLike, width: int | None = None, capacity: int = 1024) -> None:
+        self._shape = () if width is None else (width,)
+        self._buffer: NDArray[Any] = np.zeros((capacity, *self._shape), dtype=dtype)
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The rows, as a slice of the buffer."""
+        return self._buffer[: self._size]
+
+    @property
+    def nbytes(self) -> int:
+        return self._buffer.nbytes
+
+    def extend(self, rows: ArrayLike) -> int:
+        """Append (n, ...) rows; returns the index of the first."""
+        block = np.asarray(rows, dtype=self._buffer.dtype)
+        start, stop = self._size, self._size + len(block)
+        if stop > len(self._buffer):
+            capacity = max(stop, len(self._buffer) + len(self._buffer) // 2)
+            self._buffer.resize((capacity, *self._shape), refcheck=False)
+        self._buffer[start:stop] = block
+        self._size = stop
+        return start
+
+
+class SortedColumn:
+    """An int64 column that answers range look-ups: a sorted part, and a short unsorted tail of what came last.
+
+    Values that arrive in order (stamps mostly do) extend the sorted part; others wait in the tail, which is merged
+    when it outgrows an eighth of the column, so the work per row stays logarithmic.
+    """
+
+    def __init__(self) -> None:
+        self._values = Growable(np.int64)
+        self._rows = Growable(np.int32)
+        self._sorted = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def extend(self, values: ArrayLike, first_row: int) -> None:
+        """Append (n,) values of the rows first_row, first_row + 1, ..."""
+        block = np.asarray(values, dtype=np.int64)
+        in_order = self._sorted == len(self._values) and bool(np.all(block[1:] >= block[:-1]))
+        if in_order and self._sorted and len(block):
+            in_order = bool(block[0] >= self._values.data[-1])
+        self._values.extend(block)
+        self._rows.extend(np.arange(first_row, first_row + len(block)))
+        if in_order:
+            self._sorted = len(self._values)
+        elif len(self._values) - self._sorted > max(1024, self._sorted // 8):
+            order = np.argsort(self._values.data, kind="stable")
+            self._values.data[:] = self._values.data[order]
+            self._rows.data[:] = self._rows.data[order]
+            self._sorted = len(self._values)
+
+    def _spans(self, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        ordered = self._values.data[: self._sorted]
+        return np.searchsorted(ordered, lows, "left"), np.searchsorted(ordered, highs, "left")
+
+    def count(self, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> int:
+        """An upper bound on the rows whose value lies in any of the half-open ranges [low, high)."""
+        starts, stops = self._spans(lows, highs)
+        return int((stops - starts).sum()) + len(self._values) - self._sorted
+
+    def rows(self, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Rows in the ranges (disjoint, half-open), and the whole tail: a superset, the caller tests each row exactly."""
+        starts, stops = self._spans(lows, highs)
+        ordered, tail = self._rows.data[: self._sorted], self._rows.data[self._sorted :]
+        kept = stops > starts
+        parts = [ordered[a:b] for a, b in zip(starts[kept], stops[kept], strict=True)]
+        return np.concatenate([*parts, tail])

@@ -1,0 +1,438 @@
+"""The record index: exact what x where x when search over everything in the log, in memory.
+
+A view of the log: `apply` entries in order, or build it again from entry 1. It filters exactly, taking whichever access
+path (time, space, label, list of numbers) leaves fewest candidates, and then ranks exactly what is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.errors import BadInputError, ModelMismatchError, NotFoundError
+from embodied_mem.geometry import quaternion_from_matrix, quaternion_multiply, transform_points
+from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
+from embodied_mem.records.entry import Entry, Kind
+from embodied_mem.records.filtering import resolve
+from embodied_mem.records.growable import Growable
+from embodied_mem.records.history import History, State
+from embodied_mem.records.maps import MapRegistry
+from embodied_mem.records.names import Names
+from embodied_mem.records.observation import Detections, Observation
+from embodied_mem.records.query import EVERY_MAP, Query
+from embodied_mem.records.ranking import rank
+from embodied_mem.records.sensing import ViewColumns
+from embodied_mem.records.tables import DetectionTable, ViewTable
+from embodied_mem.records.versions import NO_ROW, Block, VersionTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """The best k records of a search, as arrays of equal length, best first.
+
+    rows are the index's own; positions (n, 3) in the map `map_id`, or each in its own map when that is "*"
+    """
+
+    rows: NDArray[np.int32]
+    seqs: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    last_seen: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    maps: list[str]
+    candidates: int
+    without_vector: int
+    below: float  # the best score that min_score kept out, or -inf
+    explanation: str
+
+
+class RecordIndex:
+    """Every version of every record, its detections, views and vectors. Safe for one writer and many readers."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.watermark = 0
+        self.model = ""  # of the vectors
+        self.maps = MapRegistry()
+        self.history = History()
+        self.table = VersionTable()
+        self.labels_seen: Names[str] = Names()
+        self.map_names: Names[str] = Names()
+        self.robots: Names[str] = Names()
+        self.sessions: Names[str] = Names()
+        self.views_seen = ViewColumns()
+        self.logged = Growable(np.int64)  # by entry number
+        self.logged.extend([0])
+        self._vectors: Growable | None = None
+        self._seen_again: list[tuple[int, int, int]] = []  # entry, record, stamp
+
+    # --- reading the log ---------------------------------------------------------------------------------------
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Read entries, in order, from the watermark on; those read before are passed over. Raises ValueError for a gap."""
+        with self.lock:
+            fresh = [entry for entry in entries if entry.seq > self.watermark]
+            if not fresh:
+                return
+            if fresh[0].seq != self.watermark + 1 or fresh[-1].seq != self.watermark + len(fresh):
+                raise ValueError(f"The index has read up to {self.watermark}; entry {fresh[0].seq} would leave a gap.")
+            self.table.number(len(fresh))
+            self.logged.extend([entry.logged_ns for entry in fresh])
+            run: list[Entry] = []
+            for entry in fresh:
+                if entry.kind is Kind.OBSERVATION:
+                    run.append(entry)
+                    continue
+                self._add_observations(run)
+                run = []
+                self._apply_other(entry)
+            self._add_observations(run)
+            self.watermark = fresh[-1].seq
+
+    def set_vectors(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32], model: str) -> None:
+        """Give the texts of these entries (n,) their vectors (n, d). Raises ModelMismatchError for another model's."""
+        if not len(seqs):
+            return
+        with self.lock:
+            if self.model and model != self.model:
+                raise ModelMismatchError(
+                    f"The index holds vectors of {self.model!r}; those of {model!r} cannot be mixed in."
+                )
+            if self._vectors is None:
+                self.model, self._vectors = model, Growable(np.float32, vectors.shape[1])
+            if vectors.shape[1] != self._vectors.data.shape[1]:
+                raise ModelMismatchError(
+                    f"{model!r} has vectors of {self._vectors.data.shape[1]} numbers, not {vectors.shape[1]}."
+                )
+            first = self._vectors.extend(vectors)
+            self.table.slot_of_text.data[seqs] = np.arange(first, first + len(seqs))
+            rows = self.table.versions_of(np.unique([self._record_of_text(int(seq)) for seq in seqs]))
+            self.table.slots.data[rows] = self.table.slot_of_text.data[self.table.texts.data[rows]]
+
+    def replace_vectors(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32], model: str) -> None:
+        """Drop every vector and take these, of another model, at once: a query sees the old ones or the new ones."""
+        with self.lock:
+            self.model, self._vectors = "", None
+            self.table.slot_of_text.data[:] = NO_ROW
+            self.table.slots.data[:] = NO_ROW
+            self.set_vectors(seqs, vectors, model)
+
+    @property
+    def vector_width(self) -> int:
+        """Numbers in a vector, 0 before there is one."""
+        return 0 if self._vectors is None else int(self._vectors.data.shape[1])
+
+    # --- answering ---------------------------------------------------------------------------------------------
+
+    def search(self, query: Query, vector: NDArray[np.float32] | None = None, min_score: float = -1.0) -> Matches:
+        """The best k records. `vector` (d,) of unit length ranks; without it the newest come first.
+
+        Raises BadInputError, UnknownMapError, NotFoundError (near_record).
+        """
+        with self.lock:
+            filters = resolve(self, query)
+            rows, positions = filters.select()
+            if vector is None:
+                order = np.lexsort((-self.table.seqs.data[rows], -filters.last_seen[rows]))[: query.k]
+                scores, without, below = np.ones(len(order)), 0, -np.inf
+            else:
+                order, scores, without, below = self._rank(rows, vector, query.k, min_score)
+            best = rows[order]
+            return Matches(
+                rows=best,
+                seqs=self.table.seqs.data[best],
+                scores=scores,
+                last_seen=filters.last_seen[best],
+                positions=filters.matched_positions(best, positions[order]),
+                maps=[self.map_names[code] for code in self.table.codes.data[best, 0]] if query.map_id == EVERY_MAP else [filters.map_id] * len(best),
+                candidates=len(rows),
+                without_vector=without,
+                below=below,
+                explanation=filters.explain(len(rows)) if query.explain else "",
+            )  # fmt: skip
+
+    def detections(self, labels: tuple[str, ...] | None = None, query: Query | None = None) -> DetectionTable:
+        """Detections, of these labels or all, of the records that the query's filters leave (its labels and k are ignored)."""
+        with self.lock:
+            filters = resolve(self, replace(query or Query(), labels=()))
+            rows, _ = filters.select()
+            which, owner = self.table.detections_of(rows)
+            if labels is not None:
+                codes = [code for label in labels if (code := self.labels_seen.find(label)) is not None]
+                kept = np.isin(self.table.labels.data[which], codes)
+                which, owner = which[kept], owner[kept]
+            source = rows[owner]
+            centers, sensors, yaws = (
+                self.table.centers.data[which],
+                self.table.positions.data[source],
+                self.table.yaws.data[which],
+            )
+            for map_code, matrix in filters.moved_maps():
+                moved = self.table.codes.data[source, 0] == map_code
+                centers[moved], sensors[moved] = (
+                    transform_points(matrix, centers[moved]),
+                    transform_points(matrix, sensors[moved]),
+                )
+                yaws[moved] += np.arctan2(matrix[1, 0], matrix[0, 0])
+            return DetectionTable(
+                names=tuple(self.labels_seen.all()),
+                seq=self.table.seqs.data[source],
+                stamp_ns=self.table.first_seen.data[source],
+                last_seen_ns=filters.last_seen[source],
+                label=self.table.labels.data[which],
+                score=self.table.scores.data[which],
+                center=centers,
+                size=self.table.sizes.data[which],
+                yaw=yaws,
+                sensor=sensors,
+            )
+
+    def views(self, query: Query | None = None) -> ViewTable:
+        """The views, with a detector that ran, of the records that the query's filters leave (space and labels are ignored)."""
+        with self.lock:
+            filters = resolve(
+                self, replace(query or Query(), labels=(), box=None, center=None, radius=None, near_record=None)
+            )
+            rows, positions = filters.select()
+            ran = self.table.views.data[rows] >= 0
+            rows, positions = rows[ran], positions[ran]
+            ids = self.table.views.data[rows].astype(np.int64)
+            orientations = self.table.orientations.data[rows]
+            for map_code, matrix in filters.moved_maps():
+                moved = self.table.codes.data[rows, 0] == map_code
+                orientations[moved] = quaternion_multiply(quaternion_from_matrix(matrix[:3, :3]), orientations[moved])
+            geometry = self.views_seen.geometry.data[ids]
+
+            def depth_at(i: NDArray[np.int64], row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.uint16]:
+                with self.lock:
+                    return self.views_seen.depth(ids[i], row, col)
+
+            return ViewTable(
+                class_sets=tuple(self.views_seen.class_sets.all()),
+                seq=self.table.seqs.data[rows],
+                stamp_ns=self.table.first_seen.data[rows],
+                last_seen_ns=filters.last_seen[rows],
+                position=positions,
+                orientation=orientations,
+                fov_h=geometry[:, 0],
+                fov_v=geometry[:, 1],
+                min_range=geometry[:, 2],
+                max_range=geometry[:, 3],
+                classes=self.views_seen.classes.data[ids],
+                depth_shape=self.views_seen.shapes.data[ids],
+                depth_at=depth_at,
+            )
+
+    def labels(self, map_id: str = "") -> dict[str, int]:
+        """How many current detections each label has in a map ("*" for every map)."""
+        table = self.detections(query=Query(map_id=map_id))
+        counts = np.bincount(table.label, minlength=len(table.names))
+        return {name: int(count) for name, count in zip(table.names, counts, strict=True) if count}
+
+    def __len__(self) -> int:
+        """How many records answers can draw on."""
+        with self.lock:
+            rows = self.table.current_row.data
+            return int((self.table.hidden.data[rows[rows >= 0]] == 0).sum())
+
+    def row_of(self, seq: int) -> int:
+        """The current version of a record. Raises NotFoundError when there is none or it was forgotten."""
+        known = 0 < seq <= self.watermark and self.table.current_row.data[seq] >= 0
+        if not known:
+            raise NotFoundError(
+                f"There is no record {seq}: numbers go from 1 to {self.watermark}, and some are commands."
+            )
+        row = int(self.table.current_row.data[seq])
+        if self.table.hidden.data[row]:
+            raise NotFoundError(f"Record {seq} was forgotten.")
+        return row
+
+    def dress(
+        self, rows: NDArray[np.int32], observations: Sequence[Observation], captions: Sequence[str]
+    ) -> list[Observation]:
+        """The observations as these versions say them: captions, poses and detections corrected."""
+        with self.lock:
+            table = self.table
+            dressed = []
+            for row, obs, caption in zip(rows.tolist(), observations, captions, strict=True):
+                if table.previous.data[row] == NO_ROW:
+                    dressed.append(obs)
+                    continue
+                own = slice(*table.spans.data[row])
+                labels = tuple(self.labels_seen[code] for code in table.labels.data[own])
+                detections = Detections(
+                    labels, table.scores.data[own].copy(), table.centers.data[own].copy(), table.sizes.data[own].copy(),
+                    table.yaws.data[own].copy(), obs.detections.vectors,
+                )  # fmt: skip
+                place, turn = table.positions.data[row].copy(), table.orientations.data[row].copy()
+                dressed.append(replace(obs, caption=caption, position=place, orientation=turn, detections=detections))
+            return dressed
+
+    def matching(self, query: Query) -> NDArray[np.int64]:
+        """The numbers of every record that the query's filters leave."""
+        with self.lock:
+            rows, _ = resolve(self, query).select()
+            return self.table.seqs.data[rows]
+
+    def stamped(self, stamp_ns: int, robot_id: str, position: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Records of this robot made, before any correction, at exactly this time and sensor position."""
+        with self.lock:
+            table, robot = self.table, self.robots.find(robot_id)
+            if robot is None or np.shape(position) != (3,):
+                return np.zeros(0, np.int64)
+            rows = table.by_time.rows(np.array([stamp_ns]), np.array([stamp_ns + 1]))
+            same = (table.first_seen.data[rows] == stamp_ns) & (table.codes.data[rows, 1] == robot)
+            same &= (table.previous.data[rows] == NO_ROW) & (table.hidden.data[rows] == 0)
+            same &= (np.abs(table.positions.data[rows] - position) < 1e-6).all(axis=1)
+            return table.seqs.data[rows[same]]
+
+    def labels_of(self, seq: int) -> list[str]:
+        """The labels of a record's detections as first recorded, sorted."""
+        with self.lock:
+            own = slice(*self.table.spans.data[self.table.first_row.data[seq]])
+            return sorted(self.labels_seen[code] for code in self.table.labels.data[own])
+
+    def usable(self, seq: int) -> bool:
+        """Whether a record stands as it was recorded: neither forgotten nor corrected."""
+        with self.lock:
+            known = seq <= self.watermark
+            row = self.table.current_row.data[seq] if known else NO_ROW
+            return not known or bool(
+                row >= 0 and not self.table.hidden.data[row] and row == self.table.first_row.data[seq]
+            )
+
+    def has_vector(self, seq: int) -> bool:
+        """Whether the text that entry `seq` brought has its vector."""
+        with self.lock:
+            return bool(self.table.slot_of_text.data[seq] >= 0)
+
+    def vector_of(self, seq: int) -> NDArray[np.float32] | None:
+        """(d,) the vector of the text that entry `seq` brought, or None."""
+        with self.lock:
+            slot = self.table.slot_of_text.data[seq]
+            return None if self._vectors is None or slot < 0 else self._vectors.data[slot].copy()
+
+    def times_seen(self, seq: int) -> int:
+        """How many observations a record stands for."""
+        return 1 + sum(record == seq for _, record, _ in self._seen_again)
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _rank(
+        self, rows: NDArray[np.int32], vector: NDArray[np.float32], k: int, min_score: float
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], int, float]:
+        slots = self.table.slots.data[rows]
+        with_vector = np.flatnonzero(slots >= 0)
+        without = len(rows) - len(with_vector)
+        if self._vectors is None or not len(with_vector):
+            return np.zeros(0, np.intp), np.zeros(0), without, -np.inf
+        chosen, scores = rank(self._vectors.data, slots[with_vector], vector, k)
+        kept = scores >= min_score
+        below = float(scores[~kept][0]) if (~kept).any() else -np.inf
+        return with_vector[chosen[kept]], scores[kept], without, below
+
+    def last_seen_as_of(self, as_of: int) -> NDArray[np.int64]:
+        """(rows,) when each version was last seen, as known at an entry number."""
+        later = [record for entry, record, _ in self._seen_again if entry > as_of]
+        if not later:
+            return self.table.last_seen.data
+        last = self.table.last_seen.data.copy()
+        rows = self.table.versions_of(np.unique(later))
+        last[rows] = self.table.first_seen.data[rows]
+        for entry, record, stamp in self._seen_again:
+            if entry <= as_of:
+                own = self.table.versions_of(np.array([record]))
+                last[own] = np.maximum(last[own], stamp)
+        return last
+
+    def _record_of_text(self, seq: int) -> int:
+        if self.table.first_row.data[seq] >= 0:
+            return seq
+        command = self.history.get(seq)
+        if not isinstance(command, Correct):
+            raise BadInputError(f"Entry {seq} carries no text, so it has no vector.")
+        return command.seq
+
+    def _add_observations(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        found = [entry.observation for entry in entries if entry.observation is not None]
+        seqs = np.array([entry.seq for entry in entries], dtype=np.int64)
+        stamps = np.array([obs.stamp_ns for obs in found], dtype=np.int64)
+        codes = np.array(
+            [
+                (self.map_names.code(obs.map_id), self.robots.code(obs.robot_id), self.sessions.code(obs.session_id))
+                for obs in found
+            ],
+            dtype=np.int32,
+        )
+        for code in np.unique(codes[:, 0]):
+            self.maps.note(self.map_names[int(code)])
+        seen = [obs.detections for obs in found]
+        self.table.append(
+            Block(
+                seqs=seqs, valid_from=seqs, first_seen=stamps, last_seen=stamps,
+                positions=np.array([obs.position for obs in found], dtype=np.float64),
+                orientations=np.array([obs.orientation for obs in found], dtype=np.float64),
+                codes=codes, texts=seqs, views=self.views_seen.append([obs.view for obs in found]),
+                owner=np.repeat(np.arange(len(found)), [len(each) for each in seen]).astype(np.int32),
+                labels=np.array(self.labels_seen.codes(label.strip().lower() for each in seen for label in each.labels), dtype=np.int32),
+                scores=np.concatenate([each.scores for each in seen]), centers=np.concatenate([each.centers for each in seen]),
+                sizes=np.concatenate([each.sizes for each in seen]), yaws=np.concatenate([each.yaws for each in seen]),
+            )
+        )  # fmt: skip
+
+    def _apply_other(self, entry: Entry) -> None:
+        if entry.kind is Kind.SEEN_AGAIN:
+            self._seen_again.append((entry.seq, entry.about, entry.stamp_ns))
+            self.table.see_again(entry.about, entry.stamp_ns)
+        elif entry.command is not None:
+            self.history.add(entry.seq, entry.command)
+            self._apply_effect(entry.seq, entry.command)
+
+    def _apply_effect(self, seq: int, command: Command) -> None:
+        """Bring what a command touches up to date: the same for doing, undoing and redoing it."""
+        if isinstance(command, Undo):
+            _, command = self.history.target(seq)
+        if isinstance(command, SetMap):
+            self.maps.rebuild(self.history.set_maps())
+        elif isinstance(command, Forget):
+            seqs = np.array(command.seqs, dtype=np.int64)
+            forgotten = self.history.forgotten(command.seqs)
+            self.table.hide(seqs[forgotten], True)
+            self.table.hide(seqs[~forgotten], False)
+        elif isinstance(command, Correct):
+            self._append_folded(np.array([command.seq]), seq)
+        elif isinstance(command, ReAnchor):
+            code = self.map_names.find(command.map_id)
+            rows = self.table.current_row.data
+            rows = rows[rows >= 0]
+            self._append_folded(self.table.seqs.data[rows[self.table.codes.data[rows, 0] == code]], seq)
+
+    def _append_folded(self, seqs: NDArray[np.int64], valid_from: int) -> None:
+        """New versions of these records: their observations with every live command applied."""
+        if not len(seqs):
+            return
+        table = self.table
+        base = table.first_row.data[seqs]
+        which, owner = table.detections_of(base)
+        codes = table.codes.data[base]
+        state = State(
+            seqs=seqs, stamps=table.first_seen.data[base], maps=[self.map_names[code] for code in codes[:, 0]],
+            positions=table.positions.data[base], orientations=table.orientations.data[base], texts=seqs.copy(), owner=owner,
+            labels=[self.labels_seen[code] for code in table.labels.data[which]], centers=table.centers.data[which],
+            yaws=table.yaws.data[which],
+        )  # fmt: skip
+        self.history.fold(state)
+        table.append(
+            Block(
+                seqs=seqs, valid_from=np.full(len(seqs), valid_from), first_seen=state.stamps,
+                last_seen=table.last_seen.data[table.current_row.data[seqs]], positions=state.positions,
+                orientations=state.orientations, codes=codes, texts=state.texts, views=table.views.data[base],
+                owner=owner.astype(np.int32), labels=np.array(self.labels_seen.codes(state.labels), dtype=np.int32),
+                scores=table.scores.data[which], centers=state.centers, sizes=table.sizes.data[which], yaws=state.yaws,
+            )
+        )  # fmt: skip

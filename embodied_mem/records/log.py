@@ -1,0 +1,296 @@
+"""The log: the one truth, an append-only sequence of entries in SQLite with blobs beside it.
+
+Appending returns at once; a committer thread makes entries durable in groups, every 100 ms or as soon as somebody
+waits for it (`durable=True`, `flush`). Numbers start at 1 and have no gaps.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.errors import NotFoundError, StorageError
+from embodied_mem.records import schema
+from embodied_mem.records.blobs import BlobStore
+from embodied_mem.records.entry import Entry, Row, blob_names, pack, unpack
+from embodied_mem.records.files import FolderLock
+
+COMMIT_INTERVAL = 0.1  # seconds
+_ROW = "seq, kind, stamp_ns, logged_ns, robot, session, sensor, map, x, y, z, caption, body, crc"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRow:
+    """A vector to be stored: made by `model` for the text that entry `seq` brought."""
+
+    seq: int
+    model: str
+    vector: NDArray[np.float32]
+
+
+class RecordLog:
+    """Entries of one memory folder (`log.db`, `blobs/`). One writer at a time; any number of readers.
+
+    Raises StorageError when the folder cannot be opened, is another program's, or is being written by another process.
+    """
+
+    def __init__(self, folder: str | Path, *, read_only: bool = False) -> None:
+        self.folder = Path(folder)
+        self.read_only = read_only
+        self._lock = self._open_folder()
+        try:
+            self._reader, self._writer = self._open_database()
+        except BaseException:
+            if self._lock is not None:
+                self._lock.release()
+            raise
+        self.blobs = BlobStore(self.folder / "blobs")
+        self._read_lock = threading.Lock()
+        self._state = threading.Condition()
+        self._pending: dict[int, Entry] = {}
+        self._pending_vectors: list[VectorRow] = []
+        self._watermark = self._stored_watermark()
+        self._durable = self._watermark
+        self._failure: Exception | None = None
+        self._rush = self._closing = False
+        self._committer: threading.Thread | None = None
+        if not read_only:
+            self._committer = threading.Thread(target=self._commit_forever, name="log-committer", daemon=True)
+            self._committer.start()
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def append(self, drafts: Sequence[Entry], *, durable: bool = False) -> list[Entry]:
+        """Number and append entries (their own `seq` is ignored); `durable` waits until they would survive a power cut.
+
+        Raises StorageError when the log is read-only or closed, or when `durable` and the disk refuses; the entries then
+        stay in memory and are tried again with the next commit.
+        """
+        self._require_writer()
+        with self._state:
+            entries = [replace(draft, seq=self._watermark + 1 + i) for i, draft in enumerate(drafts)]
+            self._pending.update((entry.seq, entry) for entry in entries)
+            self._watermark += len(entries)
+            self._state.notify_all()
+        if durable:
+            self.flush()
+        return entries
+
+    def attach_vectors(self, rows: Iterable[VectorRow]) -> None:
+        """Store vectors with the next commit. They are derived data: a lost one is made again from its text."""
+        self._require_writer()
+        with self._state:
+            self._pending_vectors.extend(rows)
+            self._state.notify_all()
+
+    def flush(self) -> None:
+        """Wait until everything appended so far is on disk. Raises StorageError with the reason when it cannot be."""
+        with self._state:
+            target = self._watermark
+            self._rush, self._failure = True, None
+            self._state.notify_all()
+            while (self._durable < target or self._pending_vectors) and self._failure is None and not self._closing:
+                self._state.wait()
+            if self._failure is not None:
+                raise StorageError(
+                    f"The log could not be written ({self._failure}): nothing is lost while the program runs; make room and try again."
+                ) from self._failure
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Store a setting durably."""
+        self._require_writer()
+        self.flush()
+        with self._read_lock:
+            self._writer.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def close(self) -> None:
+        """Commit what is pending and release the folder. Closing twice is harmless. Raises StorageError."""
+        with self._state:
+            if self._closing:
+                return
+        try:
+            if self._committer is not None:
+                self.flush()
+        finally:
+            with self._state:
+                self._closing = True
+                self._state.notify_all()
+            if self._committer is not None:
+                self._committer.join()
+            with self._read_lock:
+                self._reader.close()
+                if self._writer is not self._reader:
+                    self._writer.close()
+            if self._lock is not None:
+                self._lock.release()
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    @property
+    def watermark(self) -> int:
+        """The newest number (of this process's own entries, or for a reader of what is on disk)."""
+        return self._stored_watermark() if self.read_only else self._watermark
+
+    @property
+    def durable_watermark(self) -> int:
+        """Entries up to this number would survive a power cut."""
+        return self._stored_watermark() if self.read_only else self._durable
+
+    def read(self, first: int, limit: int, *, blobs: bool = False) -> list[Entry]:
+        """Up to `limit` entries from number `first` on, in order. Raises StorageError for a damaged row."""
+        rows = self._rows(f"SELECT {_ROW} FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
+        entries = [self._entry(row, blobs) for row in rows]
+        with self._state:
+            start = max(first, entries[-1].seq + 1 if entries else first)
+            waiting = [self._pending[seq] for seq in range(start, self._watermark + 1) if seq in self._pending]
+        return entries + waiting[: limit - len(entries)]
+
+    def get(self, seqs: Iterable[int], *, blobs: bool = False) -> dict[int, Entry]:
+        """Entries by number. Raises NotFoundError for a number that the log does not have."""
+        wanted = [int(seq) for seq in seqs]
+        with self._state:
+            found = {seq: self._pending[seq] for seq in wanted if seq in self._pending}
+        missing = [seq for seq in wanted if seq not in found]
+        for start in range(0, len(missing), 500):
+            part = missing[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for row in self._rows(f"SELECT {_ROW} FROM entries WHERE seq IN ({marks})", tuple(part)):
+                found[row.seq] = self._entry(row, blobs)
+        absent = [seq for seq in wanted if seq not in found]
+        if absent:
+            raise NotFoundError(f"The log has no entry {absent[0]}: its numbers go from 1 to {self.watermark}.")
+        return found
+
+    def vectors(
+        self, model: str, first: int = 0, batch: int = 4096
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Stored vectors of a model as (n,) numbers and (n, d) rows, in order of their entries, in batches."""
+        while True:
+            with self._read_lock:
+                rows = self._reader.execute(
+                    "SELECT seq, data, crc FROM vectors WHERE model = ? AND seq >= ? ORDER BY seq LIMIT ?",
+                    (model, first, batch),
+                ).fetchall()
+            if not rows:
+                return
+            for seq, data, crc in rows:
+                if zlib.crc32(data) != crc:
+                    raise StorageError(f"The vector of entry {seq} is damaged: run `embodied-mem repair`.")
+            yield (
+                np.array([row[0] for row in rows]),
+                np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(len(rows), -1),
+            )
+            first = rows[-1][0] + 1
+
+    def setting(self, name: str, default: str = "") -> str:
+        """A stored setting."""
+        with self._read_lock:
+            row = self._reader.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return default if row is None else str(row[0])
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _open_folder(self) -> FolderLock | None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StorageError(f"{self.folder} is a file; a memory is a folder that holds log.db.")
+        if self.read_only:
+            if not (self.folder / "log.db").exists():
+                raise StorageError(f"There is no memory in {self.folder}: it holds no log.db.")
+            return None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return FolderLock(self.folder)
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(f"The memory folder {self.folder} cannot be written ({error.strerror}).") from error
+
+    def _open_database(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        path = str(self.folder / "log.db")
+        try:
+            writer = schema.connect(path, self.read_only)
+            schema.prepare(writer, self.read_only)
+            return (writer if self.read_only else schema.connect(path, True)), writer
+        except sqlite3.Error as error:
+            raise StorageError(f"{path} is not a readable memory ({error}).") from error
+
+    def _require_writer(self) -> None:
+        if self.read_only:
+            raise StorageError("This memory was opened read-only: nothing can be changed.")
+        if self._closing:
+            raise StorageError("This memory is closed.")
+
+    def _stored_watermark(self) -> int:
+        with self._read_lock:
+            return int(self._reader.execute("SELECT coalesce(max(seq), 0) FROM entries").fetchone()[0])
+
+    def _rows(self, sql: str, values: tuple[int, ...]) -> list[Row]:
+        try:
+            with self._read_lock:
+                raw = self._reader.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"The log in {self.folder} could not be read ({error}).") from error
+        rows = []
+        for *columns, crc in raw:
+            row = Row(*columns)
+            if row.crc() != crc:
+                raise StorageError(f"Entry {row.seq} of the log is damaged (wrong checksum): run `embodied-mem check`.")
+            rows.append(row)
+        return rows
+
+    def _entry(self, row: Row, blobs: bool) -> Entry:
+        return unpack(row, {name: self.blobs.get(name) for name in blob_names(row)} if blobs else None)
+
+    def _commit_forever(self) -> None:
+        while True:
+            with self._state:
+                while not (self._pending or self._pending_vectors or self._closing or self._rush):
+                    self._state.wait()
+                if not self._rush and not self._closing:
+                    self._state.wait_for(lambda: self._rush or self._closing, COMMIT_INTERVAL)
+                entries, vectors = list(self._pending.values()), list(self._pending_vectors)
+                self._rush = False
+            failure = self._try_commit(entries, vectors)
+            with self._state:
+                if failure is None:
+                    for entry in entries:
+                        del self._pending[entry.seq]
+                    del self._pending_vectors[: len(vectors)]
+                    self._durable = entries[-1].seq if entries else self._durable
+                self._failure = failure
+                self._state.notify_all()
+                if self._closing:
+                    return
+
+    def _try_commit(self, entries: list[Entry], vectors: list[VectorRow]) -> Exception | None:
+        try:
+            self._commit(entries, vectors)
+        except (sqlite3.Error, OSError) as error:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            return error
+        return None
+
+    def _commit(self, entries: list[Entry], vectors: list[VectorRow]) -> None:
+        packed = [pack(entry) for entry in entries]
+        for _, blobs in packed:
+            self.blobs.put(blobs)  # before the row that names them
+        self._writer.execute("BEGIN IMMEDIATE")
+        self._writer.executemany(
+            f"INSERT INTO entries ({_ROW}) VALUES ({','.join('?' * 14)})",
+            ((*(getattr(row, name) for name in Row.__slots__), row.crc()) for row, _ in packed),
+        )
+        self._writer.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", map(_vector_row, vectors))
+        self._writer.execute("COMMIT")
+
+
+def _vector_row(row: VectorRow) -> tuple[str, int, bytes, int]:
+    data = np.asarray(row.vector, dtype="<f4").tobytes()
+    return row.model, row.seq, data, zlib.crc32(data)

@@ -1,0 +1,70 @@
+"""Maps: which metric frames there are, and which rigid transforms between them are known."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from embodied_mem.errors import UnknownMapError
+from embodied_mem.geometry import FloatArray
+from embodied_mem.records.commands import SetMap
+
+
+class MapRegistry:
+    """The maps of a log, in order of appearance, and the current one. A function of the live SetMap commands."""
+
+    def __init__(self) -> None:
+        self.current = ""
+        self._known: dict[str, None] = {}
+        self._edges: dict[str, dict[str, FloatArray]] = {}
+
+    @property
+    def known(self) -> list[str]:
+        return list(self._known)
+
+    def note(self, map_id: str) -> None:
+        """A record of this map exists."""
+        self._known.setdefault(map_id)
+
+    def apply(self, command: SetMap) -> None:
+        self.note(command.map_id)
+        self.current = command.map_id
+        if command.transform is not None:
+            self.note(command.parent)
+            matrix: FloatArray = np.array(command.transform, dtype=np.float64).reshape(4, 4)
+            self._edges.setdefault(command.map_id, {})[command.parent] = matrix
+            self._edges.setdefault(command.parent, {})[command.map_id] = np.asarray(np.linalg.inv(matrix))
+
+    def rebuild(self, commands: list[SetMap]) -> None:
+        """Start again from the commands that were not undone."""
+        self.current, self._edges = "", {}
+        for command in commands:
+            self.apply(command)
+
+    def resolve(self, map_id: str) -> str:
+        """The map whose coordinates a query means. Raises UnknownMapError unless it is the current one or connected to it."""
+        target = map_id or self.current
+        if not target:
+            return ""
+        if target not in self._known:
+            raise UnknownMapError(
+                f"The map {target!r} is not known; known are: {', '.join(self._known) or 'none yet'}."
+            )
+        if target != self.current and self.current not in self.connected(target):
+            raise UnknownMapError(
+                f"The map {target!r} is not the current map {self.current!r} and no transform between them is known: "
+                f"search every map with '*', or make {target!r} current with SetMap."
+            )
+        return target
+
+    def connected(self, target: str) -> dict[str, FloatArray]:
+        """Every map whose coordinates can be expressed in `target`, with its (4, 4) transform into it; itself included."""
+        found, queue = {target: np.eye(4)}, deque([target])
+        while queue:
+            here = queue.popleft()
+            for other, into_other in self._edges.get(here, {}).items():
+                if other not in found:
+                    found[other] = found[here] @ np.linalg.inv(into_other)
+                    queue.append(other)
+        return found

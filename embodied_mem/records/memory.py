@@ -1,0 +1,347 @@
+"""The memory of a robot: gate, log and index behind one door."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from embodied_mem.errors import BadInputError, RefusedError, UnknownMapError
+from embodied_mem.inference.protocols import Embedder
+from embodied_mem.records import commands
+from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
+from embodied_mem.records.entry import Entry, Kind, as_logged
+from embodied_mem.records.folding import Folder
+from embodied_mem.records.gate import AdmissionGate, GateLimits
+from embodied_mem.records.log import RecordLog, VectorRow
+from embodied_mem.records.observation import Observation
+from embodied_mem.records.query import Query
+from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView
+from embodied_mem.records.volatile import Log, VolatileLog
+
+_READ_BATCH = 2048
+_EMBED_BATCH = 64
+DEFAULT_MAP = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Where an observation went: its own record, or (`folded`) the record that it repeats."""
+
+    seq: int
+    folded: bool = False
+
+
+class RecordMemory(RecordView):
+    """Remember observations, change what is remembered, and (as a `RecordView`) find it again.
+
+    Thread-safe. Listeners are called with each batch of new entries, in order, on the thread that caused them.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        embedder: Embedder | None = None,
+        *,
+        limits: GateLimits | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        threshold: float = DEFAULT_THRESHOLD,
+        session_id: str = "",
+    ) -> None:
+        super().__init__(embedder, clock=clock, threshold=threshold, log=log)
+        self.gate = AdmissionGate(limits)
+        self.counters = self.gate.counters
+        self._folder = Folder(self.index)
+        self._listeners: list[Callable[[Sequence[Entry]], None]] = []
+        self._write_lock = threading.RLock()
+        self._load()
+        self.session_id = session_id or f"session-{len(self.index.sessions) + 1}"
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        embedder: Embedder | None = None,
+        *,
+        limits: GateLimits | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        threshold: float = DEFAULT_THRESHOLD,
+        session_id: str = "",
+        read_only: bool = False,
+    ) -> RecordMemory:
+        """Open the memory folder `path`, made when it is missing. Raises StorageError."""
+        log = RecordLog(path, read_only=read_only)
+        try:
+            return cls(log, embedder, limits=limits, clock=clock, threshold=threshold, session_id=session_id)
+        except BaseException:
+            log.close()
+            raise
+
+    @classmethod
+    def in_memory(
+        cls,
+        embedder: Embedder | None = None,
+        *,
+        limits: GateLimits | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> RecordMemory:
+        """A memory without a file."""
+        return cls(VolatileLog(), embedder, limits=limits, clock=clock)
+
+    # --- remembering -------------------------------------------------------------------------------------------
+
+    def remember(self, observation: Observation, *, durable: bool = False) -> Admitted:
+        """Let one observation in. `durable`: return only once it would survive a power cut.
+
+        Raises RefusedError when the gate refuses it, StorageError when `durable` and the disk does.
+        """
+        outcome = self.remember_many([observation], durable=durable)[0]
+        if isinstance(outcome, RefusedError):
+            raise outcome
+        return outcome
+
+    def remember_many(
+        self, observations: Sequence[Observation], *, durable: bool = False
+    ) -> list[Admitted | RefusedError]:
+        """Let observations in, in order; a refused one leaves its reason in its place and does not stop the others."""
+        with self._write_lock:
+            outcomes: list[Admitted | RefusedError] = []
+            drafts: list[Entry] = []
+            for observation in observations:
+                try:
+                    outcomes.append(self._admit(observation, drafts))
+                except RefusedError as refusal:
+                    outcomes.append(refusal)
+            self._append(drafts, durable)
+            return outcomes
+
+    def start_session(self, session_id: str = "") -> str:
+        """Begin another session, in which time is judged afresh; returns its name."""
+        with self._write_lock:
+            number = len({*self.index.sessions.all(), self.session_id}) + 1
+            self.session_id = session_id or f"session-{number}"
+            return self.session_id
+
+    # --- commands ----------------------------------------------------------------------------------------------
+
+    def correct(
+        self,
+        seq: int,
+        *,
+        caption: str | None = None,
+        position: ArrayLike | None = None,
+        orientation: ArrayLike | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> int:
+        """Correct a record (see `Correct`); returns the command's number. Raises NotFoundError, BadInputError."""
+        count = len(self.get(seq).observation.detections)
+        if labels is not None and len(labels) != count:
+            raise BadInputError(
+                f"Record {seq} has {count} detections, but {len(labels)} labels were given: give one each."
+            )
+        return self._command(
+            Correct(
+                seq,
+                caption,
+                None if position is None else _floats(position, 3, "position"),  # type: ignore[arg-type]
+                None if orientation is None else _floats(orientation, 4, "orientation"),  # type: ignore[arg-type]
+                None if labels is None else tuple(labels),
+            )
+        )
+
+    def forget(self, seqs: Sequence[int] | NDArray[np.int64]) -> int:
+        """Forget records; returns the command's number. Raises NotFoundError when one does not exist (none is forgotten then)."""
+        numbers = tuple(dict.fromkeys(int(seq) for seq in seqs))
+        if not numbers:
+            raise BadInputError("There is nothing to forget: give the numbers of records.")
+        for seq in numbers:
+            self.index.row_of(seq)
+        return self._command(Forget(numbers))
+
+    def select(self, query: Query) -> NDArray[np.int64]:
+        """The numbers of every record that passes the query's filters, ascending."""
+        with self.index.lock:
+            return np.sort(self.index.matching(query))
+
+    def undo(self, command_seq: int | None = None) -> tuple[int, int]:
+        """Take a command back, the newest when none is named; returns its number and the undo's own. An undo can be undone."""
+        with self._write_lock:
+            target = self.index.history.undoable(command_seq)
+            return target, self._command(Undo(target))
+
+    def set_map(self, map_id: str, *, parent: str = "", transform: ArrayLike | None = None) -> int:
+        """Make `map_id` the current map; `transform` (4, 4) maps its points into the map `parent`, known already."""
+        if transform is not None and parent not in self.maps:
+            raise UnknownMapError(
+                f"The parent map {parent!r} is not known; known are: {', '.join(self.maps) or 'none yet'}."
+            )
+        matrix = (
+            None if transform is None else _floats(np.asarray(transform, dtype=np.float64).ravel(), 16, "transform")
+        )
+        return self._command(SetMap(map_id, parent, matrix))
+
+    def reanchor(self, map_id: str, stamps_ns: ArrayLike, before: ArrayLike, after: ArrayLike) -> int:
+        """Move a map's records by a corrected trajectory: stamps (n,) ns, poses (n, 7) x, y, z, qx, qy, qz, qw each."""
+        if map_id not in self.maps:
+            raise UnknownMapError(f"The map {map_id!r} is not known; known are: {', '.join(self.maps) or 'none yet'}.")
+        stamps = tuple(int(stamp) for stamp in np.asarray(stamps_ns, dtype=np.int64))
+        paths = [
+            tuple(tuple(map(float, pose)) for pose in np.asarray(path, dtype=np.float64)) for path in (before, after)
+        ]
+        return self._command(ReAnchor(map_id, stamps, *paths))
+
+    # --- the log -----------------------------------------------------------------------------------------------
+
+    def subscribe(self, listener: Callable[[Sequence[Entry]], None]) -> None:
+        """Call `listener` with every batch of entries from now on."""
+        self._listeners.append(listener)
+
+    def entries(self, first: int, limit: int, *, blobs: bool = False) -> list[Entry]:
+        """Entries of the log from number `first` on, with their vectors."""
+        return [self._with_vector(entry) for entry in self.log.read(first, limit, blobs=blobs)]
+
+    def flush(self) -> None:
+        """Wait until everything is on disk. Raises StorageError."""
+        self.log.flush()
+
+    def close(self) -> None:
+        self.log.close()
+
+    def embed_missing(self) -> Iterator[int]:
+        """Make the vectors that are missing (after a crash, or where a model was not there); yields how many are left."""
+        waiting = [
+            (entry.seq, entry.observation.caption)
+            for entry in self._every_entry()
+            if entry.observation is not None
+            and entry.observation.caption.strip()
+            and not self.index.has_vector(entry.seq)
+        ]
+        for start in range(0, len(waiting), _EMBED_BATCH):
+            self.embed_texts(waiting[start : start + _EMBED_BATCH])
+            yield max(len(waiting) - start - _EMBED_BATCH, 0)
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        for batch in self._batches():
+            self.index.apply(batch)
+        model = self.log.setting("model")
+        if model:
+            for seqs, vectors in self.log.vectors(model):
+                self.index.set_vectors(seqs, vectors, model)
+
+    def _batches(self) -> Iterator[list[Entry]]:
+        first = 1
+        while batch := self.log.read(first, _READ_BATCH):
+            yield batch
+            first = batch[-1].seq + 1
+
+    def _every_entry(self) -> Iterator[Entry]:
+        for batch in self._batches():
+            yield from batch
+
+    def _admit(self, observation: Observation, drafts: list[Entry]) -> Admitted:
+        obs = replace(observation, session_id=observation.session_id or self.session_id)
+        obs = self._place_in_map(obs, drafts)
+        next_seq = self.log.watermark + 1 + len(drafts)
+        same = self._folder.duplicate_of(obs)
+        if same is not None:
+            self.counters["duplicate"] += 1
+            return Admitted(same, folded=True)
+        now = self.clock()
+        self.gate.check(obs, now)
+        self._check_model(obs)
+        self.gate.admitted(obs)
+        about = self._folder.repeats(obs)
+        if about is not None:
+            self.counters["seen_again"] += 1
+            drafts.append(Entry(next_seq, Kind.SEEN_AGAIN, now, about=about, stamp_ns=obs.stamp_ns))
+            return Admitted(about, folded=True)
+        self._folder.admitted(obs, next_seq)
+        drafts.append(Entry(next_seq, Kind.OBSERVATION, now, observation=as_logged(obs)))
+        return Admitted(next_seq)
+
+    def _place_in_map(self, obs: Observation, drafts: list[Entry]) -> Observation:
+        """Give an observation without a map the current one; the first observation of all starts the first map."""
+        if not self.map_id and not any(entry.kind is Kind.COMMAND for entry in drafts):
+            started = SetMap(obs.map_id or DEFAULT_MAP)
+            commands.validate(started)
+            self._append([Entry(0, Kind.COMMAND, self.clock(), command=started)], durable=False)
+        if not obs.map_id:
+            return replace(obs, map_id=self.map_id)
+        if obs.map_id not in self.maps:
+            self.gate.refuse(
+                RefusedError(f"The map {obs.map_id!r} is not known: start it with SetMap first.", "unknown_map")
+            )
+        return obs
+
+    def _check_model(self, obs: Observation) -> None:
+        if obs.vector is None:
+            return
+        ours = self.index.model or (self.embedder.name if self.embedder else obs.vector_model)
+        if obs.vector_model != ours:
+            self.gate.refuse(
+                RefusedError(
+                    f"The vector was made by {obs.vector_model!r}, this memory's by {ours!r}: they cannot be mixed.",
+                    "model_mismatch",
+                )
+            )
+        width = self.index.vector_width or (self.embedder.dim if self.embedder else len(obs.vector))
+        if len(obs.vector) != width:
+            self.gate.refuse(
+                RefusedError(f"The vector has {len(obs.vector)} numbers, those of {ours!r} have {width}.", "bad_vector")
+            )
+
+    def _append(self, drafts: Sequence[Entry], durable: bool) -> list[Entry]:
+        if not drafts:
+            return []
+        entries = self.log.append(drafts, durable=durable)
+        self.index.apply(entries)
+        given = [entry for entry in entries if entry.observation is not None and entry.observation.vector is not None]
+        if given:
+            vectors = np.array([entry.observation.vector for entry in given if entry.observation], dtype=np.float32)
+            self._keep_vectors(np.array([entry.seq for entry in given]), vectors, given[0].observation.vector_model)  # type: ignore[union-attr]
+        self._embed_corrections(entries)
+        self.embed_texts(
+            [
+                (entry.seq, entry.observation.caption)
+                for entry in entries
+                if entry.observation is not None
+                and entry.observation.vector is None
+                and entry.observation.caption.strip()
+            ]
+        )
+        published = [self._with_vector(entry) for entry in entries]
+        for listener in self._listeners:
+            listener(published)
+        return entries
+
+    def _command(self, command: Command) -> int:
+        commands.validate(command)
+        with self._write_lock:
+            return self._append([Entry(0, Kind.COMMAND, self.clock(), command=command)], durable=True)[0].seq
+
+    def _keep_vectors(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32], model: str) -> None:
+        first = not self.index.model
+        super()._keep_vectors(seqs, vectors, model)
+        if first:
+            self.log.set_setting("model", model)
+        self.log.attach_vectors(VectorRow(int(seq), model, vector) for seq, vector in zip(seqs, vectors, strict=True))
+
+    def _with_vector(self, entry: Entry) -> Entry:
+        vector = self.index.vector_of(entry.seq) if entry.observation is not None else None
+        if vector is None or entry.observation is None:
+            return entry
+        return replace(entry, observation=replace(entry.observation, vector=vector, vector_model=self.index.model))
+
+
+def _floats(values: ArrayLike, count: int, what: str) -> tuple[float, ...]:
+    row = np.asarray(values, dtype=np.float64)
+    if row.shape != (count,):
+        raise BadInputError(f"The {what} must be {count} numbers, not of the shape {row.shape}.")
+    return tuple(row.tolist())

@@ -1,0 +1,81 @@
+"""The tables of the log, their version, and the steps from each version to the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from embodied_mem.errors import StorageError
+
+VERSION = 1
+APPLICATION_ID = 0x454D454D  # "EMEM": tells our files from other SQLite databases
+
+_TABLES = """
+CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    stamp_ns INTEGER NOT NULL,
+    logged_ns INTEGER NOT NULL,
+    robot TEXT NOT NULL, session TEXT NOT NULL, sensor TEXT NOT NULL, map TEXT NOT NULL,
+    x REAL NOT NULL, y REAL NOT NULL, z REAL NOT NULL,
+    caption TEXT NOT NULL,
+    body BLOB NOT NULL,
+    crc INTEGER NOT NULL
+);
+CREATE TABLE vectors (
+    model TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (model, seq)
+) WITHOUT ROWID;
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+# MIGRATIONS[n] takes a database from version n to n + 1.
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+
+
+def connect(path: str, read_only: bool) -> sqlite3.Connection:
+    """A connection with the log's settings. Raises sqlite3.Error."""
+    connection = sqlite3.connect(
+        f"file:{path}?mode={'ro' if read_only else 'rwc'}",
+        uri=True,
+        check_same_thread=False,
+        isolation_level=None,
+        timeout=10,
+    )
+    connection.execute("PRAGMA busy_timeout = 10000")
+    if not read_only:
+        connection.execute("PRAGMA page_size = 16384")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # NORMAL loses acknowledged rows when the power fails.
+        connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, read_only: bool) -> None:
+    """Create the tables in a new file, or migrate an old one. Raises StorageError for a newer or foreign one."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if tables and application != APPLICATION_ID:
+        raise StorageError("This SQLite database is not a memory of embodied_mem.")
+    if version > VERSION:
+        raise StorageError(
+            f"This memory has version {version}, this program reads up to {VERSION}: update embodied_mem."
+        )
+    if read_only:
+        if version != VERSION:
+            raise StorageError("This memory is empty or of an older version: open it for writing once.")
+        return
+    if not tables:
+        connection.executescript(
+            f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
+        )
+        return
+    for step in range(version, VERSION):
+        connection.execute("BEGIN IMMEDIATE")
+        MIGRATIONS[step](connection)
+        connection.execute(f"PRAGMA user_version = {step + 1}")
+        connection.execute("COMMIT")

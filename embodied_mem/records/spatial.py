@@ -1,0 +1,64 @@
+"""The spatial hash of the record index: which rows may lie in a box, without looking at the others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.records.growable import SortedColumn
+
+_CELL = 2.0  # metres
+_HALF = 1 << 20  # cells on either side of the origin; keys have 21 bits an axis
+_MAX_RUNS = 4096
+
+
+class SpatialHash:
+    """Cells of 2 m; a cell's key puts x last, so that a run of cells along x is one range of sorted keys."""
+
+    def __init__(self) -> None:
+        self._column = SortedColumn()
+        self._low = np.full(3, _HALF, dtype=np.int64)
+        self._high = np.full(3, -_HALF, dtype=np.int64)
+
+    def extend(self, positions: NDArray[np.float64], first_row: int) -> None:
+        """Append (n, 3) positions of the rows from first_row on."""
+        if not len(positions):
+            return
+        cells = self._cells(positions)
+        self._low = np.minimum(self._low, cells.min(axis=0))
+        self._high = np.maximum(self._high, cells.max(axis=0))
+        self._column.extend(self._keys(cells), first_row)
+
+    def runs(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Half-open ranges of keys that cover the box, or None when they would be too many to be of use."""
+        first = np.maximum(self._cells(low), self._low)
+        last = np.minimum(self._cells(high), self._high)
+        if (first > last).any():
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        spans = last - first + 1
+        if int(spans[1]) * int(spans[2]) > _MAX_RUNS:
+            return None
+        z, y = np.meshgrid(np.arange(first[2], last[2] + 1), np.arange(first[1], last[1] + 1), indexing="ij")
+        ends = np.column_stack([np.full(y.size, first[0]), y.ravel(), z.ravel()])
+        lows = self._keys(ends)
+        return lows, lows + spans[0]
+
+    def count(self, runs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> int:
+        return self._column.count(*runs)
+
+    def rows(self, runs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.int32]:
+        """A superset of the rows in the box."""
+        return self._column.rows(*runs)
+
+    @staticmethod
+    def _cells(positions: NDArray[np.float64]) -> NDArray[np.int64]:
+        # Positions outside the addressable range share its outermost cells: the exact test sorts them out.
+        scaled = np.floor(np.asarray(positions) / _CELL)
+        return np.clip(scaled, -_HALF, _HALF - 1).astype(np.int64)
+
+    @staticmethod
+    def _keys(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        shifted = cells + _HALF
+        return (shifted[:, 2] << 42) | (shifted[:, 1] << 21) | shifted[:, 0]

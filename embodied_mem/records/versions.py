@@ -1,0 +1,152 @@
+"""The columns of the record index: a row for each version of each record.
+
+A correction does not change a row: it closes it (`valid_to`) and appends another (`valid_from`), both at the command's
+number. So the state of memory at any number of the log is a filter, not a replay, and `as_of` costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.records.growable import Growable, SortedColumn
+from embodied_mem.records.spatial import SpatialHash
+
+OPEN = np.iinfo(np.int64).max  # valid_to of the current version
+NO_ROW = -1
+
+
+@dataclass(eq=False)
+class Block:
+    """n new versions with m detections. Row i owns the detections whose `owner` is i; owners ascend."""
+
+    seqs: NDArray[np.int64]
+    valid_from: NDArray[np.int64]
+    first_seen: NDArray[np.int64]
+    last_seen: NDArray[np.int64]
+    positions: NDArray[np.float64]  # (n, 3)
+    orientations: NDArray[np.float64]  # (n, 4)
+    codes: NDArray[np.int32]  # (n, 3): map, robot, session
+    texts: NDArray[np.int64]  # number of the entry whose caption the version carries
+    views: NDArray[np.int32]  # row of the view table, or NO_ROW
+    owner: NDArray[np.int32]  # (m,)
+    labels: NDArray[np.int32]  # (m,)
+    scores: NDArray[np.float64]  # (m,)
+    centers: NDArray[np.float64]  # (m, 3)
+    sizes: NDArray[np.float64]  # (m, 3)
+    yaws: NDArray[np.float64]  # (m,)
+
+
+class VersionTable:
+    """Columns, the three access paths (time, space, label), and the vectors' places. Not locked: its owner is."""
+
+    def __init__(self) -> None:
+        self.seqs = Growable(np.int64)
+        self.valid_from = Growable(np.int64)
+        self.valid_to = Growable(np.int64)
+        self.hidden = Growable(np.uint8)
+        self.first_seen = Growable(np.int64)
+        self.last_seen = Growable(np.int64)
+        self.positions = Growable(np.float64, 3)
+        self.orientations = Growable(np.float64, 4)
+        self.codes = Growable(np.int32, 3)
+        self.texts = Growable(np.int64)
+        self.views = Growable(np.int32)
+        self.slots = Growable(np.int32)  # row of the vector matrix, or NO_ROW
+        self.previous = Growable(np.int32)  # the version before this one, or NO_ROW
+        self.spans = Growable(np.int32, 2)  # first and last + 1 of its detections
+        self.labels = Growable(np.int32)
+        self.scores = Growable(np.float64)
+        self.centers = Growable(np.float64, 3)
+        self.sizes = Growable(np.float64, 3)
+        self.yaws = Growable(np.float64)
+        # By entry number (index 0 is unused): the first and the current version of a record, the vector of a text.
+        self.first_row = Growable(np.int32)
+        self.current_row = Growable(np.int32)
+        self.slot_of_text = Growable(np.int32)
+        self.by_time = SortedColumn()
+        self.by_place = SpatialHash()
+        self.by_label: dict[int, Growable] = {}
+        self.stretched: set[int] = set()  # rows that were seen over a time, not only at one moment
+        self.number(1)
+
+    def __len__(self) -> int:
+        return len(self.seqs)
+
+    def number(self, count: int) -> None:
+        """Make room for `count` more entry numbers."""
+        for column in (self.first_row, self.current_row, self.slot_of_text):
+            column.extend(np.full(count, NO_ROW))
+
+    def append(self, block: Block) -> None:
+        """Append versions; a record's older version, if any, ends where the new one begins."""
+        start = len(self)
+        rows = np.arange(start, start + len(block.seqs))
+        before = self.current_row.data[block.seqs]
+        superseded = before[before >= 0]
+        self.valid_to.data[superseded] = block.valid_from[before >= 0]
+        self.first_row.data[block.seqs] = np.where(before < 0, rows, self.first_row.data[block.seqs])
+        self.current_row.data[block.seqs] = rows
+        self.seqs.extend(block.seqs)
+        self.valid_from.extend(block.valid_from)
+        self.valid_to.extend(np.full(len(rows), OPEN))
+        self.hidden.extend(np.where(before < 0, 0, self.hidden.data[before]) if start else np.zeros(len(rows)))
+        self.first_seen.extend(block.first_seen)
+        self.last_seen.extend(block.last_seen)
+        self.positions.extend(block.positions)
+        self.orientations.extend(block.orientations)
+        self.codes.extend(block.codes)
+        self.texts.extend(block.texts)
+        self.views.extend(block.views)
+        self.slots.extend(self.slot_of_text.data[block.texts])
+        self.previous.extend(before)
+        self._append_detections(block, rows)
+        self.by_time.extend(block.first_seen, start)
+        self.by_place.extend(block.positions, start)
+        self.stretched.update(rows[block.last_seen > block.first_seen].tolist())
+
+    def _append_detections(self, block: Block, rows: NDArray[np.int64]) -> None:
+        first = self.labels.extend(block.labels)
+        self.scores.extend(block.scores)
+        self.centers.extend(block.centers)
+        self.sizes.extend(block.sizes)
+        self.yaws.extend(block.yaws)
+        ends = first + np.cumsum(np.bincount(block.owner, minlength=len(rows)))
+        self.spans.extend(np.column_stack([np.concatenate([[first], ends[:-1]]), ends]))
+        pairs = np.unique(np.column_stack([block.labels, rows[block.owner]]), axis=0)
+        for code in np.unique(pairs[:, 0]):
+            posting = self.by_label.setdefault(int(code), Growable(np.int32, capacity=16))
+            posting.extend(pairs[pairs[:, 0] == code, 1])
+
+    def versions_of(self, seqs: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Every row of these records, old and new."""
+        rows = self.current_row.data[seqs]
+        parts = []
+        while len(rows := rows[rows >= 0]):
+            parts.append(rows)
+            rows = self.previous.data[rows]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+    def detections_of(self, rows: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The detections of the rows: their indices, and for each the index into `rows` that owns it."""
+        spans = self.spans.data[rows].astype(np.int64)
+        lengths = spans[:, 1] - spans[:, 0]
+        owner = np.repeat(np.arange(len(rows)), lengths)
+        offsets = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return np.repeat(spans[:, 0], lengths) + offsets, owner
+
+    def see_again(self, seq: int, stamp_ns: int) -> None:
+        """The record was seen at another moment too."""
+        rows = self.versions_of(np.array([seq]))
+        self.last_seen.data[rows] = np.maximum(self.last_seen.data[rows], stamp_ns)
+        self.stretched.update(rows[self.last_seen.data[rows] > self.first_seen.data[rows]].tolist())
+
+    def hide(self, seqs: NDArray[np.int64], hidden: bool) -> None:
+        self.hidden.data[self.versions_of(seqs)] = hidden
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns as allocated."""
+        return sum(column.nbytes for column in vars(self).values() if isinstance(column, Growable))

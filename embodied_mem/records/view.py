@@ -1,0 +1,207 @@
+"""The reading side of a memory: exact search over a log, whoever writes it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.errors import EmbodiedMemError, ModelMismatchError, UnavailableError
+from embodied_mem.inference.protocols import Embedder
+from embodied_mem.records.commands import Correct
+from embodied_mem.records.entry import Entry, Kind
+from embodied_mem.records.index import Matches, RecordIndex
+from embodied_mem.records.observation import Float32Array, Record
+from embodied_mem.records.query import Hit, Query, SearchResult
+from embodied_mem.records.volatile import Log, VolatileLog
+
+DEFAULT_THRESHOLD = 0.3  # cosine below which a text found nothing
+
+
+class RecordView:
+    """Answers queries from the entries it was given with `apply`; follows a log elsewhere (`RecordMemory` owns one).
+
+    embedder   for queries in words; None: only vectors, filters and recency
+    clock      () -> ns, ROS time, for ages and relative times
+    threshold  cosine below which a query by text finds nothing
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder | None = None,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        threshold: float = DEFAULT_THRESHOLD,
+        log: Log | None = None,
+    ) -> None:
+        self.embedder = embedder
+        self.clock = clock
+        self.threshold = threshold
+        self.index = RecordIndex()
+        self.counters: Counter[str] = Counter()
+        self.log: Log = VolatileLog() if log is None else log
+
+    @property
+    def watermark(self) -> int:
+        """The log was read up to this number."""
+        return self.index.watermark
+
+    @property
+    def map_id(self) -> str:
+        """The current map, "" before there is one."""
+        return self.index.maps.current
+
+    @property
+    def maps(self) -> list[str]:
+        """Every map of the log."""
+        return self.index.maps.known
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        """Read entries of the log that is followed, in order. Raises ValueError for a gap: fetch what is missing first."""
+        fresh = [entry for entry in entries if entry.seq > self.watermark]
+        if not fresh:
+            return
+        self.index.apply(fresh)
+        if isinstance(self.log, VolatileLog):
+            self.log.extend([_without_blobs(entry) for entry in fresh])
+        carried = [
+            (entry.seq, entry.observation)
+            for entry in fresh
+            if entry.observation is not None and entry.observation.vector is not None
+        ]
+        vectors = [(seq, obs) for seq, obs in carried if self.index.model in ("", obs.vector_model)]
+        self.counters["vectors_of_another_model"] += len(carried) - len(vectors)
+        if vectors:
+            rows = np.array([obs.vector for _, obs in vectors], dtype=np.float32)
+            self.index.set_vectors(np.array([seq for seq, _ in vectors]), rows, vectors[0][1].vector_model)
+        self._embed_corrections(fresh)
+
+    def query(self, query: Query) -> SearchResult:
+        """Filter first, then rank; see `Query`. Raises BadInputError, UnknownMapError, ModelMismatchError, NotFoundError."""
+        vector = self._vector_of(query)
+        min_score = query.min_score
+        if min_score is None:
+            min_score = self.threshold if query.text is not None else -1.0
+        matches = self.index.search(query, vector, min_score)
+        now = self.clock()
+        records = self.records(matches.seqs, matches.rows)
+        hits = [
+            Hit(record, float(score), (now - int(seen)) * 1e-9, position, map_id)
+            for record, score, seen, position, map_id in zip(
+                records, matches.scores, matches.last_seen, matches.positions, matches.maps, strict=True
+            )
+        ]
+        return SearchResult(
+            hits=hits,
+            reason="" if hits else self._reason(query, matches, min_score),
+            explanation=matches.explanation,
+            model=self.index.model if vector is not None else "",
+            watermark=self.watermark,
+        )
+
+    def get(self, seq: int, *, blobs: bool = False) -> Record:
+        """A record as it stands now, corrections included. Raises NotFoundError."""
+        row = self.index.row_of(seq)
+        return self.records(np.array([seq]), np.array([row], dtype=np.int32), blobs=blobs)[0]
+
+    def records(
+        self, seqs: NDArray[np.int64] | Sequence[int], rows: NDArray[np.int32] | None = None, *, blobs: bool = False
+    ) -> list[Record]:
+        """Records by number, in that order; `rows` picks versions of them (default: the current ones)."""
+        numbers = [int(seq) for seq in seqs]
+        if rows is None:
+            rows = np.array([self.index.row_of(seq) for seq in numbers], dtype=np.int32)
+        if not numbers:
+            return []
+        with self.index.lock:
+            texts = self.index.table.texts.data[rows].tolist()
+            last_seen = self.index.table.last_seen.data[rows].tolist()
+        entries = self.log.get({*numbers, *texts}, blobs=blobs)
+        observations = [entries[seq].observation for seq in numbers]
+        captions = [_text_of(entries[text]) for text in texts]
+        dressed = self.index.dress(rows, [obs for obs in observations if obs is not None], captions)
+        return [
+            Record(seq, obs, entries[seq].logged_ns, self.index.times_seen(seq), seen)
+            for seq, obs, seen in zip(numbers, dressed, last_seen, strict=True)
+        ]
+
+    def embed(self, text: str) -> Float32Array:
+        """The text's vector, by this memory's model. Raises UnavailableError without one, ModelMismatchError for another."""
+        if self.embedder is None:
+            raise UnavailableError(
+                "No embedder is configured, so words cannot be compared: query by vector, labels, place or time."
+            )
+        if self.index.model and self.index.model != self.embedder.name:
+            raise ModelMismatchError(
+                f"This memory's vectors were made by {self.index.model!r}, the embedder is {self.embedder.name!r}: "
+                "configure the former, or migrate with `embodied-mem reembed`."
+            )
+        return self.embedder.embed([text])[0]
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _vector_of(self, query: Query) -> Float32Array | None:
+        if query.text is not None:
+            return self.embed(query.text)
+        if query.vector is None:
+            return None
+        if self.index.model and query.vector_model != self.index.model:
+            raise ModelMismatchError(
+                f"The query's vector was made by {query.vector_model!r}, this memory's by {self.index.model!r}: they cannot be compared."
+            )
+        width = self.index.vector_width
+        if width and len(query.vector) != width:
+            raise ModelMismatchError(
+                f"The query's vector has {len(query.vector)} numbers, those of {self.index.model!r} have {width}."
+            )
+        vector = np.asarray(query.vector, dtype=np.float64)
+        return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+    def _reason(self, query: Query, matches: Matches, min_score: float) -> str:
+        if not self.watermark:
+            return "Not found: memory is empty."
+        if not matches.candidates:
+            return "Not found: no record passes the filters."
+        if matches.without_vector == matches.candidates:
+            return f"Not found: none of the {matches.candidates} records that pass the filters has a vector yet."
+        return (
+            f"Not found: the best of {matches.candidates} candidates scores {matches.below:.2f}, below {min_score:.2f}."
+        )
+
+    def _embed_corrections(self, entries: Sequence[Entry]) -> None:
+        corrected = [
+            (entry.seq, _text_of(entry))
+            for entry in entries
+            if isinstance(entry.command, Correct) and entry.command.caption
+        ]
+        self.embed_texts(corrected)
+
+    def embed_texts(self, texts: Sequence[tuple[int, str]]) -> None:
+        """Make and index the vectors of entries' texts (number, text). A model that fails is counted, never fatal."""
+        if not texts or self.embedder is None or self.index.model not in ("", self.embedder.name):
+            return
+        try:
+            vectors = self.embedder.embed([text for _, text in texts])
+        except EmbodiedMemError:
+            self.counters["embedding_failed"] += len(texts)
+            return
+        self._keep_vectors(np.array([seq for seq, _ in texts]), vectors, self.embedder.name)
+
+    def _keep_vectors(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32], model: str) -> None:
+        self.index.set_vectors(seqs, vectors, model)
+
+
+def _text_of(entry: Entry) -> str:
+    if entry.observation is not None:
+        return entry.observation.caption
+    return (entry.command.caption or "") if isinstance(entry.command, Correct) else ""
+
+
+def _without_blobs(entry: Entry) -> Entry:
+    if entry.kind is not Kind.OBSERVATION or entry.observation is None:
+        return entry
+    return replace(entry, observation=replace(entry.observation, cloud=None, thumbnail=b"", vector=None))
