@@ -1,0 +1,36 @@
+"""Which embedder a process uses."""
+
+from __future__ import annotations
+
+import logging
+
+from embodied_mem.errors import BadInputError, EmbodiedMemError
+from embodied_mem.inference.cache import CachedEmbedder
+from embodied_mem.inference.hashing import HashingEmbedder
+from embodied_mem.inference.minilm import MiniLMEmbedder
+from embodied_mem.inference.protocols import Embedder
+
+logger = logging.getLogger(__name__)
+
+CHOICES = ("auto", "minilm", "hashing")
+
+
+def default_embedder(name: str = "auto") -> Embedder:
+    """The embedder called `name`.
+
+    "minilm" compares by meaning, and is cached; "hashing" compares by shared words, and needs nothing installed;
+    "auto" is the first of these that works here, with a logged sentence when that is only hashing.
+
+    Raises BadInputError for another name, UnavailableError or StorageError when "minilm" cannot be had.
+    """
+    if name not in CHOICES:
+        raise BadInputError(f"There is no embedder called {name!r}: choose one of {', '.join(CHOICES)}.")
+    if name == "hashing":
+        return HashingEmbedder()
+    try:
+        return CachedEmbedder(MiniLMEmbedder())
+    except EmbodiedMemError as error:
+        if name == "minilm":
+            raise
+        logger.warning("Texts are compared by shared words only, not by meaning: %s", error)
+        return HashingEmbedder()
