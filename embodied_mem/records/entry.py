@@ -133,7 +133,8 @@ def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, by
             body["vectors"] = np.asarray(found.vectors, dtype="<f4").tobytes()
     if view.kind != "none" or view.detector:
         body["view"] = (
-            view.kind, view.fov_h, view.fov_v, view.min_range, view.max_range, view.intrinsics, view.detector, view.classes,
+            view.kind, view.fov_h, view.fov_v, view.min_range, view.max_range, view.intrinsics,
+            view.detector, view.classes,
         )  # fmt: skip
     if view.depth is not None:
         body["depth"] = (*view.depth.shape, np.asarray(view.depth, dtype="<u2").tobytes())
@@ -143,7 +144,8 @@ def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, by
         body["thumbnail"] = blob_name(obs.thumbnail)
     x, y, z = (float(value) for value in obs.position)
     row = Row(
-        entry.seq, int(entry.kind), obs.stamp_ns, entry.logged_ns, obs.robot_id, obs.session_id, obs.sensor_id, obs.map_id,
+        entry.seq, int(entry.kind), obs.stamp_ns, entry.logged_ns,
+        obs.robot_id, obs.session_id, obs.sensor_id, obs.map_id,
         x, y, z, obs.caption, _deflate(body),
     )  # fmt: skip
     blobs = {blob_name(data): data for data in (cloud, obs.thumbnail) if data}

@@ -47,7 +47,8 @@ class FolderLock:
             holder = self._file.read().strip() or "another process"
             self._file.close()
             raise StorageError(
-                f"The memory in {folder} is being written by {holder}: stop it first, ask through the running nodes, or open it read-only."
+                f"The memory in {folder} is being written by {holder}: stop it first, ask through the running nodes, "
+                "or open it read-only."
             ) from error
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from embodied_mem.errors import UnknownMapError
 from embodied_mem.geometry import transform_points
 from embodied_mem.records.kernels import ANY, select_by_detections, select_rows
+from embodied_mem.records.names import Names
 from embodied_mem.records.query import EVERY_MAP, Query, TimeRange
 from embodied_mem.records.versions import VersionTable
 
@@ -49,7 +50,7 @@ class Filters:
         return ((code, matrix) for code, matrix in self.into.items() if not np.array_equal(matrix, np.eye(4)))
 
     def select(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The rows that pass, ascending, and their sensor positions (n, 3) in the query's map (in their own for "*")."""
+        """The rows that pass, ascending, and their sensors' positions (n, 3) in the query's map (for "*" their own)."""
         table, moved = self.table, dict(self.moved_maps())
         if not moved:
             rows = self._pass(self._candidates(), table.positions.data, table.centers.data)
@@ -133,7 +134,7 @@ class Filters:
         return rows
 
     def _candidates(self) -> NDArray[np.int32] | None:
-        """A superset of the rows that pass, from the path that leaves fewest; empty = every row, None = no row at all."""
+        """A superset of the rows that pass, from the path that leaves fewest; empty = every row, None = no row."""
         paths = list(self._paths())
         if not paths:
             return np.zeros(0, np.int32)
@@ -187,7 +188,7 @@ def resolve(index: RecordIndex, query: Query) -> Filters:
         map_id=target,
         into=into,
         codes=np.array(
-            [map_code, _code(index.robots.find(query.robot_id), query.robot_id), _code(index.sessions.find(query.session_id), query.session_id)],
+            [map_code, _code(index.robots, query.robot_id), _code(index.sessions, query.session_id)],
             dtype=np.int32,
         ),
         as_of=as_of,
@@ -213,9 +214,10 @@ def resolve(index: RecordIndex, query: Query) -> Filters:
     return filters
 
 
-def _code(found: int | None, name: str) -> int:
+def _code(names: Names[str], name: str) -> int:
     if not name:
         return ANY
+    found = names.find(name)
     return _NOTHING if found is None else found
 
 

@@ -33,7 +33,7 @@ class Folder:
         self._newest[(obs.robot_id, obs.session_id, obs.sensor_id)] = _Newest(seq, obs, obs.stamp_ns)
 
     def repeats(self, obs: Observation) -> int | None:
-        """The stream's newest record when the robot has stood still since and sees the same; it then counts as seen again."""
+        """The stream's newest record when the robot stands still since and sees the same; it counts as seen again."""
         newest = self._newest.get((obs.robot_id, obs.session_id, obs.sensor_id))
         if (
             newest is None

@@ -54,7 +54,7 @@ class AdmissionGate:
         self._newest: dict[tuple[str, str, str], int] = {}
 
     def check(self, obs: Observation, now_ns: int | None) -> None:
-        """Raise RefusedError (counted) unless the observation may become a record; `now_ns` None skips the clock test."""
+        """Raise RefusedError (counted) unless the observation may become a record; `now_ns` None: no clock test."""
         try:
             _check_shape(obs, self.limits)
             _check_localisation(obs, self.limits)
@@ -78,7 +78,7 @@ class AdmissionGate:
         if now_ns is not None and obs.stamp_ns > now_ns + self.limits.future_s * _SECOND:
             ahead = (obs.stamp_ns - now_ns) / _SECOND
             raise RefusedError(
-                f"The observation is stamped {ahead:.1f} s ahead of the clock: is use_sim_time set the same everywhere?",
+                f"The observation is stamped {ahead:.1f} s ahead of the clock: is use_sim_time the same everywhere?",
                 "future",
             )
         newest = self._newest.get((obs.robot_id, obs.session_id, obs.sensor_id), 0)
@@ -159,8 +159,8 @@ def _check_vector(obs: Observation) -> None:
 def _check_localisation(obs: Observation, limits: GateLimits) -> None:
     if obs.frame_id not in limits.frames:
         raise RefusedError(
-            f"The frame {obs.frame_id!r} is not a map frame (known: {', '.join(limits.frames)}): transform the pose first, "
-            "or add the frame to the gate's `frames`.",
+            f"The frame {obs.frame_id!r} is not a map frame (known: {', '.join(limits.frames)}): "
+            "transform the pose first, or add the frame to the gate's `frames`.",
             "unknown_frame",
         )
     if obs.covariance is None:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 class Growable:
     """An array that rows are appended to, in amortised constant time.
 
-    It grows in place (`ndarray.resize` is a realloc: large arrays are remapped, not copied, so there is no spike of time
-    or memory). Slices of `data` must therefore not outlive the lock under which they were taken: copy what is kept.
+    It grows in place (`ndarray.resize` is a realloc: large arrays are remapped, not
+    copied, so neither time nor memory has a spike). Slices of `data` must therefore not outlive the lock under which they were taken: copy what is kept.
     """
 
     def __init__(self, dtype: DTypeLike, width: int | None = None, capacity: int = 1024) -> None:
@@ -85,7 +85,7 @@ class SortedColumn:
         return int((stops - starts).sum()) + len(self._values) - self._sorted
 
     def rows(self, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Rows in the ranges (disjoint, half-open), and the whole tail: a superset, the caller tests each row exactly."""
+        """Rows in the ranges (disjoint, half-open), and the whole tail: a superset, to be tested row by row."""
         starts, stops = self._spans(lows, highs)
         ordered, tail = self._rows.data[: self._sorted], self._rows.data[self._sorted :]
         kept = stops > starts

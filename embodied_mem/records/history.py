@@ -67,7 +67,10 @@ class History:
         return not any(self.live(undo) for undo in self._undone_by.get(seq, ()))
 
     def undoable(self, seq: int | None) -> int:
-        """The command that an undo takes back: `seq`, or the newest live one that is no undo. Raises when there is none."""
+        """The command that an undo takes back: `seq`, or the newest live one that is no undo.
+
+        Raises NotFoundError when there is none, BadInputError when it is undone already.
+        """
         if seq is None:
             live = [n for n, command in self._commands.items() if not isinstance(command, Undo) and self.live(n)]
             if not live:

@@ -7,6 +7,7 @@ path (time, space, label, list of numbers) leaves fewest candidates, and then ra
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,7 @@ from embodied_mem.records.history import History, State
 from embodied_mem.records.maps import MapRegistry
 from embodied_mem.records.names import Names
 from embodied_mem.records.observation import Detections, Observation
-from embodied_mem.records.query import EVERY_MAP, Query
+from embodied_mem.records.query import Query
 from embodied_mem.records.ranking import rank
 from embodied_mem.records.sensing import ViewColumns
 from embodied_mem.records.tables import DetectionTable, ViewTable
@@ -68,11 +69,12 @@ class RecordIndex:
         self.logged.extend([0])
         self._vectors: Growable | None = None
         self._seen_again: list[tuple[int, int, int]] = []  # entry, record, stamp
+        self._repetitions: Counter[int] = Counter()  # by record
 
     # --- reading the log ---------------------------------------------------------------------------------------
 
     def apply(self, entries: Sequence[Entry]) -> None:
-        """Read entries, in order, from the watermark on; those read before are passed over. Raises ValueError for a gap."""
+        """Read entries in order from the watermark on; those read before are passed over. ValueError for a gap."""
         with self.lock:
             fresh = [entry for entry in entries if entry.seq > self.watermark]
             if not fresh:
@@ -147,7 +149,7 @@ class RecordIndex:
                 scores=scores,
                 last_seen=filters.last_seen[best],
                 positions=filters.matched_positions(best, positions[order]),
-                maps=[self.map_names[code] for code in self.table.codes.data[best, 0]] if query.map_id == EVERY_MAP else [filters.map_id] * len(best),
+                maps=[filters.map_id or self.map_names[code] for code in self.table.codes.data[best, 0]],
                 candidates=len(rows),
                 without_vector=without,
                 below=below,
@@ -155,7 +157,7 @@ class RecordIndex:
             )  # fmt: skip
 
     def detections(self, labels: tuple[str, ...] | None = None, query: Query | None = None) -> DetectionTable:
-        """Detections, of these labels or all, of the records that the query's filters leave (its labels and k are ignored)."""
+        """Detections, of these labels or all, of the records that the query leaves (its labels and k are ignored)."""
         with self.lock:
             filters = resolve(self, replace(query or Query(), labels=()))
             rows, _ = filters.select()
@@ -191,7 +193,7 @@ class RecordIndex:
             )
 
     def views(self, query: Query | None = None) -> ViewTable:
-        """The views, with a detector that ran, of the records that the query's filters leave (space and labels are ignored)."""
+        """Views with a detector that ran, of the records that the query leaves (space and labels are ignored)."""
         with self.lock:
             filters = resolve(
                 self, replace(query or Query(), labels=(), box=None, center=None, radius=None, near_record=None)
@@ -317,7 +319,7 @@ class RecordIndex:
 
     def times_seen(self, seq: int) -> int:
         """How many observations a record stands for."""
-        return 1 + sum(record == seq for _, record, _ in self._seen_again)
+        return 1 + self._repetitions[seq]
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -336,9 +338,9 @@ class RecordIndex:
 
     def last_seen_as_of(self, as_of: int) -> NDArray[np.int64]:
         """(rows,) when each version was last seen, as known at an entry number."""
-        later = [record for entry, record, _ in self._seen_again if entry > as_of]
-        if not later:
+        if not self._seen_again or self._seen_again[-1][0] <= as_of:
             return self.table.last_seen.data
+        later = [record for entry, record, _ in self._seen_again if entry > as_of]
         last = self.table.last_seen.data.copy()
         rows = self.table.versions_of(np.unique(later))
         last[rows] = self.table.first_seen.data[rows]
@@ -379,8 +381,9 @@ class RecordIndex:
                 orientations=np.array([obs.orientation for obs in found], dtype=np.float64),
                 codes=codes, texts=seqs, views=self.views_seen.append([obs.view for obs in found]),
                 owner=np.repeat(np.arange(len(found)), [len(each) for each in seen]).astype(np.int32),
-                labels=np.array(self.labels_seen.codes(label.strip().lower() for each in seen for label in each.labels), dtype=np.int32),
-                scores=np.concatenate([each.scores for each in seen]), centers=np.concatenate([each.centers for each in seen]),
+                labels=np.array(self.labels_seen.codes(_labels(seen)), dtype=np.int32),
+                scores=np.concatenate([each.scores for each in seen]),
+                centers=np.concatenate([each.centers for each in seen]),
                 sizes=np.concatenate([each.sizes for each in seen]), yaws=np.concatenate([each.yaws for each in seen]),
             )
         )  # fmt: skip
@@ -388,6 +391,7 @@ class RecordIndex:
     def _apply_other(self, entry: Entry) -> None:
         if entry.kind is Kind.SEEN_AGAIN:
             self._seen_again.append((entry.seq, entry.about, entry.stamp_ns))
+            self._repetitions[entry.about] += 1
             self.table.see_again(entry.about, entry.stamp_ns)
         elif entry.command is not None:
             self.history.add(entry.seq, entry.command)
@@ -422,9 +426,10 @@ class RecordIndex:
         codes = table.codes.data[base]
         state = State(
             seqs=seqs, stamps=table.first_seen.data[base], maps=[self.map_names[code] for code in codes[:, 0]],
-            positions=table.positions.data[base], orientations=table.orientations.data[base], texts=seqs.copy(), owner=owner,
-            labels=[self.labels_seen[code] for code in table.labels.data[which]], centers=table.centers.data[which],
-            yaws=table.yaws.data[which],
+            positions=table.positions.data[base], orientations=table.orientations.data[base],
+            texts=seqs.copy(), owner=owner,
+            labels=[self.labels_seen[code] for code in table.labels.data[which]],
+            centers=table.centers.data[which], yaws=table.yaws.data[which],
         )  # fmt: skip
         self.history.fold(state)
         table.append(
@@ -436,3 +441,7 @@ class RecordIndex:
                 scores=table.scores.data[which], centers=state.centers, sizes=table.sizes.data[which], yaws=state.yaws,
             )
         )  # fmt: skip
+
+
+def _labels(seen: Sequence[Detections]) -> list[str]:
+    return [label.strip().lower() for each in seen for label in each.labels]

@@ -29,7 +29,7 @@ def select_rows(
     """The candidates that pass every filter that is a property of the row.
 
     candidates (c,) row numbers, or empty for every row; codes (n, 3) of map, robot, session against wanted (3,), ANY
-    restricts nothing; first_seen, last_seen (n,) ns against [start, end); box (2, 3) closed; sphere (4,) centre and radius.
+    restricts nothing; first_seen, last_seen (n,) ns against [start, end); box (2, 3) closed; sphere (4,) x y z radius.
     """
     every = len(candidates) == 0
     count = len(valid_from) if every else len(candidates)

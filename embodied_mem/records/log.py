@@ -70,8 +70,8 @@ class RecordLog:
     def append(self, drafts: Sequence[Entry], *, durable: bool = False) -> list[Entry]:
         """Number and append entries (their own `seq` is ignored); `durable` waits until they would survive a power cut.
 
-        Raises StorageError when the log is read-only or closed, or when `durable` and the disk refuses; the entries then
-        stay in memory and are tried again with the next commit.
+        Raises StorageError when the log is read-only or closed, or when `durable` and the disk refuses; the entries
+        then stay in memory and are tried again with the next commit.
         """
         self._require_writer()
         with self._state:
@@ -100,7 +100,8 @@ class RecordLog:
                 self._state.wait()
             if self._failure is not None:
                 raise StorageError(
-                    f"The log could not be written ({self._failure}): nothing is lost while the program runs; make room and try again."
+                    f"The log could not be written ({self._failure}): nothing is lost while the program runs; "
+                    "make room and try again."
                 ) from self._failure
 
     def set_setting(self, name: str, value: str) -> None:

@@ -43,7 +43,7 @@ class MapRegistry:
             self.apply(command)
 
     def resolve(self, map_id: str) -> str:
-        """The map whose coordinates a query means. Raises UnknownMapError unless it is the current one or connected to it."""
+        """The map whose coordinates a query means: the current one or one connected to it, else UnknownMapError."""
         target = map_id or self.current
         if not target:
             return ""
@@ -59,7 +59,7 @@ class MapRegistry:
         return target
 
     def connected(self, target: str) -> dict[str, FloatArray]:
-        """Every map whose coordinates can be expressed in `target`, with its (4, 4) transform into it; itself included."""
+        """Every map that can be expressed in `target`, itself included, with its (4, 4) transform into it."""
         found, queue = {target: np.eye(4)}, deque([target])
         while queue:
             here = queue.popleft()

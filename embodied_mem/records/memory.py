@@ -155,7 +155,7 @@ class RecordMemory(RecordView):
         )
 
     def forget(self, seqs: Sequence[int] | NDArray[np.int64]) -> int:
-        """Forget records; returns the command's number. Raises NotFoundError when one does not exist (none is forgotten then)."""
+        """Forget records; returns the command's number. NotFoundError when one does not exist: then none is."""
         numbers = tuple(dict.fromkeys(int(seq) for seq in seqs))
         if not numbers:
             raise BadInputError("There is nothing to forget: give the numbers of records.")
@@ -169,7 +169,7 @@ class RecordMemory(RecordView):
             return np.sort(self.index.matching(query))
 
     def undo(self, command_seq: int | None = None) -> tuple[int, int]:
-        """Take a command back, the newest when none is named; returns its number and the undo's own. An undo can be undone."""
+        """Take a command back (the newest when none is named), an undo too; returns its number and the undo's own."""
         with self._write_lock:
             target = self.index.history.undoable(command_seq)
             return target, self._command(Undo(target))
@@ -213,7 +213,7 @@ class RecordMemory(RecordView):
         self.log.close()
 
     def embed_missing(self) -> Iterator[int]:
-        """Make the vectors that are missing (after a crash, or where a model was not there); yields how many are left."""
+        """Make the vectors that are missing (after a crash, or without a model); yields how many are left."""
         waiting = [
             (entry.seq, entry.observation.caption)
             for entry in self._every_entry()
@@ -224,6 +224,16 @@ class RecordMemory(RecordView):
         for start in range(0, len(waiting), _EMBED_BATCH):
             self.embed_texts(waiting[start : start + _EMBED_BATCH])
             yield max(len(waiting) - start - _EMBED_BATCH, 0)
+
+    def switch_model(self, embedder: Embedder) -> None:
+        """Use the stored vectors of this embedder from now on (see reembed.py, which makes them)."""
+        with self._write_lock:
+            batches = list(self.log.vectors(embedder.name))
+            self.log.set_setting("model", embedder.name)
+            seqs = np.concatenate([seqs for seqs, _ in batches]) if batches else np.zeros(0, np.int64)
+            rows = np.concatenate([rows for _, rows in batches]) if batches else np.zeros((0, embedder.dim), np.float32)
+            self.index.replace_vectors(seqs, rows, embedder.name)
+            self.embedder = embedder
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -304,7 +314,8 @@ class RecordMemory(RecordView):
         self.index.apply(entries)
         given = [entry for entry in entries if entry.observation is not None and entry.observation.vector is not None]
         if given:
-            vectors = np.array([entry.observation.vector for entry in given if entry.observation], dtype=np.float32)
+            vectors = np.array([entry.observation.vector for entry in given if entry.observation], dtype=np.float64)
+            vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
             self._keep_vectors(np.array([entry.seq for entry in given]), vectors, given[0].observation.vector_model)  # type: ignore[union-attr]
         self._embed_corrections(entries)
         self.embed_texts(

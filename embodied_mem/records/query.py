@@ -32,14 +32,14 @@ class Query:
 
     text, vector   what to rank by (at most one); without, the newest come first. `vector` (d,) needs `vector_model`
     box            ((3,), (3,)) metres: corners, both ends included
-    center, radius metres, a sphere, its surface included; or near_record: around that record's position (radius 2 m unless given)
+    center, radius metres: a sphere with its surface; or near_record: around that record (radius 2 m unless given)
     time           a record matches when any moment at which it was seen lies in the range
     labels         a record matches when it has a detection with one of these labels; then box and sphere are tested on
                    that detection's centre, otherwise on the sensor's position
     map_id         whose coordinates are meant; "" = the current map; "*" = every map, without box or sphere
     seqs           only these records
     min_score      cosine below which nothing is found; None = the memory's threshold for text, none for a vector
-    as_of          answer as the log stood at this number (as_of_ns: at this time); what was forgotten since stays forgotten
+    as_of          answer as the log stood at this number (as_of_ns: at this time); what was forgotten stays so
     """
 
     text: str | None = None

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 class DetectionTable:
     """n detections, in the coordinates of the map that was asked for.
 
-    seq (n,) record; stamp_ns, last_seen_ns (n,); label (n,) index into `names`; score (n,); center (n, 3) and size (n, 3)
-    metres; yaw (n,) radians; sensor (n, 3): where it was seen from
+    seq (n,) record; stamp_ns, last_seen_ns (n,); label (n,) index into `names`; score (n,); center (n, 3) and
+    size (n, 3) metres; yaw (n,) radians; sensor (n, 3): where it was seen from
     """
 
     names: tuple[str, ...]

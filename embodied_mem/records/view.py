@@ -61,7 +61,7 @@ class RecordView:
         return self.index.maps.known
 
     def apply(self, entries: Sequence[Entry]) -> None:
-        """Read entries of the log that is followed, in order. Raises ValueError for a gap: fetch what is missing first."""
+        """Read entries of the log that is followed, in order. ValueError for a gap: fetch what is missing first."""
         fresh = [entry for entry in entries if entry.seq > self.watermark]
         if not fresh:
             return
@@ -81,7 +81,10 @@ class RecordView:
         self._embed_corrections(fresh)
 
     def query(self, query: Query) -> SearchResult:
-        """Filter first, then rank; see `Query`. Raises BadInputError, UnknownMapError, ModelMismatchError, NotFoundError."""
+        """Filter first, then rank; see `Query`.
+
+        Raises BadInputError, UnknownMapError, ModelMismatchError, NotFoundError (near_record).
+        """
         vector = self._vector_of(query)
         min_score = query.min_score
         if min_score is None:
@@ -130,7 +133,7 @@ class RecordView:
         ]
 
     def embed(self, text: str) -> Float32Array:
-        """The text's vector, by this memory's model. Raises UnavailableError without one, ModelMismatchError for another."""
+        """The text's vector by this memory's model. UnavailableError without one, ModelMismatchError for another."""
         if self.embedder is None:
             raise UnavailableError(
                 "No embedder is configured, so words cannot be compared: query by vector, labels, place or time."
@@ -151,7 +154,8 @@ class RecordView:
             return None
         if self.index.model and query.vector_model != self.index.model:
             raise ModelMismatchError(
-                f"The query's vector was made by {query.vector_model!r}, this memory's by {self.index.model!r}: they cannot be compared."
+                f"The query's vector was made by {query.vector_model!r}, this memory's by {self.index.model!r}: "
+                "they cannot be compared."
             )
         width = self.index.vector_width
         if width and len(query.vector) != width:
