@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 class Growable:
     """An array that rows are appended to, in amortised constant time.
 
-    It grows in place (`ndarray.resize` is a realloc: large arrays are remapped, not
-    copied, so neither time nor memory has a spike). Slices of `data` must therefore not outlive the lock under which they were taken: copy what is kept.
+    It grows in place: `ndarray.resize` is a realloc, and large arrays are remapped rather than copied, so neither time
+    nor memory has a spike. Slices of `data` must therefore not outlive the lock under which they were taken.
     """
 
     def __init__(self, dtype: DTypeLike, width: int | None = None, capacity: int = 1024) -> None:

@@ -15,9 +15,14 @@ class MapRegistry:
     """The maps of a log, in order of appearance, and the current one. A function of the live SetMap commands."""
 
     def __init__(self) -> None:
-        self.current = ""
+        self._current = ""
         self._known: dict[str, None] = {}
         self._edges: dict[str, dict[str, FloatArray]] = {}
+
+    @property
+    def current(self) -> str:
+        """The map that was named last; before any was, the first that records came from; "" in an empty log."""
+        return self._current or next(iter(self._known), "")
 
     @property
     def known(self) -> list[str]:
@@ -29,7 +34,7 @@ class MapRegistry:
 
     def apply(self, command: SetMap) -> None:
         self.note(command.map_id)
-        self.current = command.map_id
+        self._current = command.map_id
         if command.transform is not None:
             self.note(command.parent)
             matrix: FloatArray = np.array(command.transform, dtype=np.float64).reshape(4, 4)
@@ -38,7 +43,7 @@ class MapRegistry:
 
     def rebuild(self, commands: list[SetMap]) -> None:
         """Start again from the commands that were not undone."""
-        self.current, self._edges = "", {}
+        self._current, self._edges = "", {}
         for command in commands:
             self.apply(command)
 
