@@ -1,0 +1,123 @@
+"""Where a command finds memory: running nodes, or the folder itself. Both answer with the dictionaries of shape.py."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from embodied_mem.cli.console import Console
+from embodied_mem.cli.filters import Where
+from embodied_mem.cli.parser import default_memory
+from embodied_mem.cli.shape import Shape
+from embodied_mem.errors import NotFoundError, StorageError, UnavailableError
+
+if TYPE_CHECKING:
+    from embodied_mem.cli.direct import DirectBackend
+
+DISCOVERY_S = 1.0  # how long a command looks for nodes that need not be there
+NODES_S = 10.0  # and for nodes that must be
+
+
+class Backend(Protocol):
+    """What the commands ask for. Raises the errors of embodied_mem.errors."""
+
+    @property
+    def source(self) -> str:
+        """In words, where the answers come from."""
+        ...
+
+    def ask(self, question: str, *, map_id: str, robot: tuple[float, ...] | None, as_of: int | None) -> Shape: ...
+
+    def query(self, text: str | None, where: Where, *, k: int, min_score: float | None, explain: bool) -> Shape: ...
+
+    def locate(self, label: str, where: Where) -> Shape: ...
+
+    def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape: ...
+
+    def undo(self, command_seq: int | None) -> Shape: ...
+
+    def correct(self, seq: int, **changes: Any) -> Shape: ...
+
+    def close(self) -> None: ...
+
+
+def reading(args: argparse.Namespace, console: Console) -> Backend:
+    """Memory for a question. Raises NotFoundError, StorageError, UnavailableError."""
+    if args.connect == "ros":
+        return _nodes(NODES_S)
+    if args.connect == "auto" and args.memory is None:
+        found = _nodes_if_any()
+        if found is not None:
+            console.note(f"(asking {found.source})")
+            return found
+    return direct(args, read_only=True)
+
+
+def changing(args: argparse.Namespace, console: Console) -> Backend:
+    """Memory that can be changed: through the nodes when these hold the folder."""
+    if args.connect == "ros":
+        return _nodes(NODES_S)
+    if args.connect == "auto" and args.memory is None:
+        found = _nodes_if_any()
+        if found is not None:
+            return found
+    existing_folder(args)
+    try:
+        return direct(args, read_only=False)
+    except StorageError:
+        if args.connect == "direct" or not is_held(folder_of(args)):
+            raise
+    console.note("(the folder is being written by running nodes: asking them)")
+    return _nodes(NODES_S)
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    """The memory folder of a command line."""
+    return Path(args.memory).expanduser() if args.memory is not None else default_memory()
+
+
+def existing_folder(args: argparse.Namespace) -> Path:
+    """The same, which must hold a memory. Raises NotFoundError, or StorageError for something else."""
+    folder = folder_of(args)
+    if folder.is_file():
+        raise StorageError(f"{folder} is a file; a memory is a folder that holds log.db.")
+    if not (folder / "log.db").is_file():
+        raise NotFoundError(
+            f"There is no memory in {folder} and no node is asked: name one with --memory, or make one with "
+            "`embodied-mem up`, `replay` or `import`."
+        )
+    return folder
+
+
+def is_held(folder: Path) -> bool:
+    """Whether another process is writing the folder."""
+    from embodied_mem.records.files import FolderLock
+
+    try:
+        FolderLock(folder).release()
+    except StorageError:
+        return True
+    return False
+
+
+def direct(args: argparse.Namespace, *, read_only: bool) -> DirectBackend:
+    """The folder itself."""
+    from embodied_mem.cli.direct import DirectBackend
+
+    folder = existing_folder(args)
+    return DirectBackend(folder, read_only=read_only, now=getattr(args, "now", None))
+
+
+def _nodes_if_any() -> Backend | None:
+    try:
+        return _nodes(DISCOVERY_S)
+    except UnavailableError:
+        return None
+
+
+def _nodes(wait_s: float) -> Backend:
+    """Running nodes. Raises UnavailableError when rclpy is missing or nobody answers in time."""
+    from embodied_mem.cli.through_nodes import NodesBackend
+
+    return NodesBackend(wait_s)

@@ -1,0 +1,72 @@
+"""Import captions with positions (GML, JSON lines, CSV), or records that were exported (JSON lines, MCAP).
+
+    embodied-mem import streetview.gml --map campus
+    embodied-mem import captions.csv
+    embodied-mem import memory.jsonl
+
+CSV and JSON lines need a caption and a position (x, y, z in metres, or lat and lon); a time is optional.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embodied_mem.cli.console import Console
+from embodied_mem.cli.exits import Exit
+from embodied_mem.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from embodied_mem.records.observation import Observation
+
+HELP = "import captions with positions, or exported records"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="a .gml, .jsonl, .csv or .mcap file")
+    parser.add_argument(
+        "--map",
+        default="",
+        metavar="ID",
+        help="the map that the positions are in (default: the file's, or the current one)",
+    )
+    parser.add_argument("--robot", default="", metavar="ID", help="whose observations these are")
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    from embodied_mem.cli.ingest import ingest
+    from embodied_mem.cli.sinks import sink_for
+
+    path: Path = args.file.expanduser()
+    if not path.is_file():
+        raise NotFoundError(f"There is no file {path}.")
+    observations = _observations(path)
+    named = (_named(obs, args.map, args.robot) for obs in observations)
+    sink = sink_for(args, console)
+    try:
+        tally = ingest(named, sink, console, "importing")
+    finally:
+        sink.close()
+    console.result({"file": str(path), **tally.shape()}, tally.lines())
+    return Exit.OK if tally.admitted or tally.folded or not tally.total else Exit.ERROR
+
+
+def _named(obs: Observation, map_id: str, robot_id: str) -> Observation:
+    return replace(obs, map_id=map_id or obs.map_id, robot_id=robot_id or obs.robot_id)
+
+
+def _observations(path: Path) -> Iterator[Observation]:
+    from embodied_mem.exchange.jsonl import is_records_file, read_records
+
+    if path.suffix.lower() == ".mcap":
+        from embodied_mem.exchange.mcap_file import read_mcap
+
+        return (record.observation for record in read_mcap(path))
+    if is_records_file(path):
+        return (record.observation for record in read_records(path))
+    from embodied_mem.perception.readers.captions import read_captions
+
+    return iter(read_captions(path))

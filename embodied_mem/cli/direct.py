@@ -1,0 +1,115 @@
+"""Commands that open the memory folder themselves."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from embodied_mem.cli.embedding import DeferredEmbedder
+from embodied_mem.cli.filters import Where
+from embodied_mem.cli.shape import Shape, hit_shape
+from embodied_mem.errors import BadInputError
+from embodied_mem.records.memory import RecordMemory
+from embodied_mem.records.query import Query
+
+_YEAR_2000_NS = 946_684_800 * 10**9
+_SAMPLE = 20  # records shown of what would be forgotten
+
+
+class DirectBackend:
+    """See backend.Backend. `now`: None = the clock, "last" = the newest record's time, else a time."""
+
+    def __init__(self, folder: Path, *, read_only: bool, now: str | None = None) -> None:
+        self.folder = folder
+        self.memory = RecordMemory.open(folder, read_only=read_only)
+        self.memory.embedder = DeferredEmbedder(self.memory.index.model)
+        self.memory.clock = lambda: self._now_ns(now)
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
+
+    def ask(self, question: str, *, map_id: str, robot: tuple[float, ...] | None, as_of: int | None) -> Shape:
+        from embodied_mem.cli.answers import ask_directly
+
+        return ask_directly(self.memory, question, map_id=map_id, robot=robot, as_of=as_of)
+
+    def query(self, text: str | None, where: Where, *, k: int, min_score: float | None, explain: bool) -> Shape:
+        query = self._typed(where, text=text, k=k, min_score=min_score, explain=explain)
+        result = self.memory.query(query)
+        return {
+            "found": result.found,
+            "reason": result.reason,
+            "exact": result.exact,
+            "model": result.model,
+            "watermark": result.watermark,
+            "explanation": result.explanation,
+            "hits": [hit_shape(hit) for hit in result.hits],
+        }
+
+    def locate(self, label: str, where: Where) -> Shape:
+        from embodied_mem.cli.answers import locate_directly
+
+        return locate_directly(self.memory, label, self._typed(where))
+
+    def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape:
+        if not seqs and where.empty:
+            raise BadInputError("Forget what? Give numbers of records, or a filter such as --label or --when.")
+        numbers = list(seqs) if seqs else self.memory.select(self._typed(where)).tolist()
+        if dry_run or not numbers:
+            self.memory.records(numbers[:_SAMPLE])  # a number that does not exist is an error here too
+            return {"count": len(numbers), "seqs": numbers, "command_seq": None}
+        return {"count": len(numbers), "seqs": numbers, "command_seq": self.memory.forget(numbers)}
+
+    def undo(self, command_seq: int | None) -> Shape:
+        undone, undo_seq = self.memory.undo(command_seq)
+        return {"undone": undone, "undo_seq": undo_seq}
+
+    def correct(self, seq: int, **changes: Any) -> Shape:
+        return {"seq": seq, "command_seq": self.memory.correct(seq, **changes)}
+
+    def close(self) -> None:
+        self.memory.close()
+
+    def typed(self, where: Where, **more: Any) -> Query:
+        """The typed query of filter options; the words of `when` are understood here."""
+        return self._typed(where, **more)
+
+    def _typed(self, where: Where, **more: Any) -> Query:
+        from dataclasses import replace
+
+        from embodied_mem.records.when import parse_when
+
+        query = where.query(**more)
+        if not where.when.strip():
+            return query
+        if query.time is not None:
+            raise BadInputError("Give either --when or --since and --until, not both.")
+        time_range = parse_when(
+            where.when, self.memory.clock(), self._stamp_of, datetime.now().astimezone().tzinfo or timezone.utc
+        )
+        return replace(query, time=time_range)
+
+    def _stamp_of(self, seq: int) -> int:
+        return self.memory.get(seq).observation.stamp_ns
+
+    def _now_ns(self, now: str | None) -> int:
+        if now is None:
+            newest = self._newest_ns()
+            # A stamp before 2000 is simulated time, which the computer's clock says nothing about.
+            return newest if 0 < newest < _YEAR_2000_NS else time.time_ns()
+        if now == "last":
+            return self._newest_ns() or time.time_ns()
+        try:
+            seconds = float(now) if now.replace(".", "", 1).isdigit() else datetime.fromisoformat(now).timestamp()
+        except (ValueError, OverflowError):
+            raise BadInputError(
+                f"--now {now!r} is not a time: write 2026-05-04T10:00, seconds since 1970, or last."
+            ) from None
+        return round(seconds * 1e9)
+
+    def _newest_ns(self) -> int:
+        seen = self.memory.index.table.last_seen.data
+        return int(seen.max()) if len(seen) else 0
