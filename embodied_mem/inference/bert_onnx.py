@@ -18,7 +18,7 @@ from embodied_mem.inference.bert import LAYER_NORM_EPSILON, BertWeights
 
 _FUSED = "com.microsoft"  # the domain of ONNX Runtime's own operators
 _OPSET = 17
-_IR_VERSION = 10
+_IR_VERSION = 8
 
 
 class OnnxEncoder:
