@@ -49,12 +49,11 @@ class Filters:
         """Maps whose coordinates must be transformed."""
         return ((code, matrix) for code, matrix in self.into.items() if not np.array_equal(matrix, np.eye(4)))
 
-    def select(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The rows that pass, ascending, and their sensors' positions (n, 3) in the query's map (for "*" their own)."""
+    def select(self) -> NDArray[np.int32]:
+        """The rows that pass, ascending."""
         table, moved = self.table, dict(self.moved_maps())
         if not moved:
-            rows = self._pass(self._candidates(), table.positions.data, table.centers.data)
-            return rows, table.positions.data[rows]
+            return self._pass(self._candidates(), table.positions.data, table.centers.data)
         positions, centers = table.positions.data.copy(), table.centers.data.copy()
         owner_map = np.repeat(table.codes.data[:, 0], table.spans.data[:, 1] - table.spans.data[:, 0])
         for code, matrix in moved.items():
@@ -63,14 +62,21 @@ class Filters:
             centers[owner_map == code] = transform_points(matrix, centers[owner_map == code])
         candidates = self._numbered() if self.query.seqs is not None else np.zeros(0, np.int32)
         rows = self._pass(candidates if len(candidates) or self.query.seqs is None else None, positions, centers)
-        rows = rows[np.isin(table.codes.data[rows, 0], list(self.into))]
-        return rows, positions[rows]
+        return rows[np.isin(table.codes.data[rows, 0], list(self.into))]
 
-    def matched_positions(self, rows: NDArray[np.int32], positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 3): for a query with labels the best matching detection's centre, else the given sensor positions."""
+    def positions_of(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """(n, 3) where the sensors of these rows were, in the query's map; for "*" each in its own."""
+        positions = self.table.positions.data[rows]
+        for code, matrix in self.moved_maps():
+            own = self.table.codes.data[rows, 0] == code
+            positions[own] = transform_points(matrix, positions[own])
+        return positions
+
+    def matched_positions(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """(n, 3): for a query with labels the best matching detection's centre, else the sensor's position."""
+        out, table, moved = self.positions_of(rows), self.table, dict(self.moved_maps())
         if self.labels is None:
-            return positions
-        out, table, moved = positions.copy(), self.table, dict(self.moved_maps())
+            return out
         for i, row in enumerate(rows.tolist()):
             own = np.arange(*table.spans.data[row])
             own = own[self.labels[table.labels.data[own]]]

@@ -25,9 +25,9 @@ from embodied_mem.records.maps import MapRegistry
 from embodied_mem.records.names import Names
 from embodied_mem.records.observation import Detections, Observation
 from embodied_mem.records.query import Query
-from embodied_mem.records.ranking import rank
 from embodied_mem.records.sensing import ViewColumns
 from embodied_mem.records.tables import DetectionTable, ViewTable
+from embodied_mem.records.vectors import VectorStore
 from embodied_mem.records.versions import NO_ROW, Block, VersionTable
 
 
@@ -67,7 +67,7 @@ class RecordIndex:
         self.views_seen = ViewColumns()
         self.logged = Growable(np.int64)  # by entry number
         self.logged.extend([0])
-        self._vectors: Growable | None = None
+        self._vectors: VectorStore | None = None
         self._seen_again: list[tuple[int, int, int]] = []  # entry, record, stamp
         self._repetitions: Counter[int] = Counter()  # by record
 
@@ -104,10 +104,10 @@ class RecordIndex:
                     f"The index holds vectors of {self.model!r}; those of {model!r} cannot be mixed in."
                 )
             if self._vectors is None:
-                self.model, self._vectors = model, Growable(np.float32, vectors.shape[1])
-            if vectors.shape[1] != self._vectors.data.shape[1]:
+                self.model, self._vectors = model, VectorStore(vectors.shape[1])
+            if vectors.shape[1] != self._vectors.width:
                 raise ModelMismatchError(
-                    f"{model!r} has vectors of {self._vectors.data.shape[1]} numbers, not {vectors.shape[1]}."
+                    f"{model!r} has vectors of {self._vectors.width} numbers, not {vectors.shape[1]}."
                 )
             first = self._vectors.extend(vectors)
             self.table.slot_of_text.data[seqs] = np.arange(first, first + len(seqs))
@@ -125,7 +125,7 @@ class RecordIndex:
     @property
     def vector_width(self) -> int:
         """Numbers in a vector, 0 before there is one."""
-        return 0 if self._vectors is None else int(self._vectors.data.shape[1])
+        return 0 if self._vectors is None else self._vectors.width
 
     # --- answering ---------------------------------------------------------------------------------------------
 
@@ -136,9 +136,9 @@ class RecordIndex:
         """
         with self.lock:
             filters = resolve(self, query)
-            rows, positions = filters.select()
+            rows = filters.select()
             if vector is None:
-                order = np.lexsort((-self.table.seqs.data[rows], -filters.last_seen[rows]))[: query.k]
+                order = self._newest(rows, filters.last_seen, query.k)
                 scores, without, below = np.ones(len(order)), 0, -np.inf
             else:
                 order, scores, without, below = self._rank(rows, vector, query.k, min_score)
@@ -148,7 +148,7 @@ class RecordIndex:
                 seqs=self.table.seqs.data[best],
                 scores=scores,
                 last_seen=filters.last_seen[best],
-                positions=filters.matched_positions(best, positions[order]),
+                positions=filters.matched_positions(best),
                 maps=[filters.map_id or self.map_names[code] for code in self.table.codes.data[best, 0]],
                 candidates=len(rows),
                 without_vector=without,
@@ -160,24 +160,17 @@ class RecordIndex:
         """Detections, of these labels or all, of the records that the query leaves (its labels and k are ignored)."""
         with self.lock:
             filters = resolve(self, replace(query or Query(), labels=()))
-            rows, _ = filters.select()
+            rows = filters.select()
             which, owner = self.table.detections_of(rows)
             if labels is not None:
                 codes = [code for label in labels if (code := self.labels_seen.find(label)) is not None]
                 kept = np.isin(self.table.labels.data[which], codes)
                 which, owner = which[kept], owner[kept]
             source = rows[owner]
-            centers, sensors, yaws = (
-                self.table.centers.data[which],
-                self.table.positions.data[source],
-                self.table.yaws.data[which],
-            )
+            centers, yaws = self.table.centers.data[which], self.table.yaws.data[which]
             for map_code, matrix in filters.moved_maps():
                 moved = self.table.codes.data[source, 0] == map_code
-                centers[moved], sensors[moved] = (
-                    transform_points(matrix, centers[moved]),
-                    transform_points(matrix, sensors[moved]),
-                )
+                centers[moved] = transform_points(matrix, centers[moved])
                 yaws[moved] += np.arctan2(matrix[1, 0], matrix[0, 0])
             return DetectionTable(
                 names=tuple(self.labels_seen.all()),
@@ -189,7 +182,7 @@ class RecordIndex:
                 center=centers,
                 size=self.table.sizes.data[which],
                 yaw=yaws,
-                sensor=sensors,
+                sensor=filters.positions_of(source),
             )
 
     def views(self, query: Query | None = None) -> ViewTable:
@@ -198,9 +191,8 @@ class RecordIndex:
             filters = resolve(
                 self, replace(query or Query(), labels=(), box=None, center=None, radius=None, near_record=None)
             )
-            rows, positions = filters.select()
-            ran = self.table.views.data[rows] >= 0
-            rows, positions = rows[ran], positions[ran]
+            rows = filters.select()
+            rows = rows[self.table.views.data[rows] >= 0]
             ids = self.table.views.data[rows].astype(np.int64)
             orientations = self.table.orientations.data[rows]
             for map_code, matrix in filters.moved_maps():
@@ -217,7 +209,7 @@ class RecordIndex:
                 seq=self.table.seqs.data[rows],
                 stamp_ns=self.table.first_seen.data[rows],
                 last_seen_ns=filters.last_seen[rows],
-                position=positions,
+                position=filters.positions_of(rows),
                 orientation=orientations,
                 fov_h=geometry[:, 0],
                 fov_v=geometry[:, 1],
@@ -276,8 +268,7 @@ class RecordIndex:
     def matching(self, query: Query) -> NDArray[np.int64]:
         """The numbers of every record that the query's filters leave."""
         with self.lock:
-            rows, _ = resolve(self, query).select()
-            return self.table.seqs.data[rows]
+            return self.table.seqs.data[resolve(self, query).select()]
 
     def stamped(self, stamp_ns: int, robot_id: str, position: NDArray[np.float64]) -> NDArray[np.int64]:
         """Records of this robot made, before any correction, at exactly this time and sensor position."""
@@ -315,7 +306,7 @@ class RecordIndex:
         """(d,) the vector of the text that entry `seq` brought, or None."""
         with self.lock:
             slot = self.table.slot_of_text.data[seq]
-            return None if self._vectors is None or slot < 0 else self._vectors.data[slot].copy()
+            return None if self._vectors is None or slot < 0 else self._vectors[int(slot)]
 
     def times_seen(self, seq: int) -> int:
         """How many observations a record stands for."""
@@ -327,14 +318,25 @@ class RecordIndex:
         self, rows: NDArray[np.int32], vector: NDArray[np.float32], k: int, min_score: float
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], int, float]:
         slots = self.table.slots.data[rows]
-        with_vector = np.flatnonzero(slots >= 0)
-        without = len(rows) - len(with_vector)
-        if self._vectors is None or not len(with_vector):
+        with_vector = None if (slots >= 0).all() else np.flatnonzero(slots >= 0)
+        if with_vector is not None:
+            slots = slots[with_vector]
+        without = len(rows) - len(slots)
+        if self._vectors is None or not len(slots):
             return np.zeros(0, np.intp), np.zeros(0), without, -np.inf
-        chosen, scores = rank(self._vectors.data, slots[with_vector], vector, k)
+        chosen, scores = self._vectors.rank(slots, vector, k)
         kept = scores >= min_score
         below = float(scores[~kept][0]) if (~kept).any() else -np.inf
-        return with_vector[chosen[kept]], scores[kept], without, below
+        chosen = chosen[kept]
+        return chosen if with_vector is None else with_vector[chosen], scores[kept], without, below
+
+    def _newest(self, rows: NDArray[np.int32], last_seen: NDArray[np.int64], k: int) -> NDArray[np.intp]:
+        """Indices of the k rows seen last; of those seen at the same time the later record comes first."""
+        seen = last_seen[rows]
+        chosen = np.arange(len(rows))
+        if len(rows) > k:
+            chosen = np.flatnonzero(seen >= np.partition(seen, len(rows) - k)[len(rows) - k])
+        return chosen[np.lexsort((-self.table.seqs.data[rows[chosen]], -seen[chosen]))[:k]]
 
     def last_seen_as_of(self, as_of: int) -> NDArray[np.int64]:
         """(rows,) when each version was last seen, as known at an entry number."""

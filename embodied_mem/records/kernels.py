@@ -1,4 +1,4 @@
-"""The compiled loops of the record index: one pass of filters, and gathered dot products."""
+"""The compiled loops of the record index: every filter in one pass over the rows."""
 
 from __future__ import annotations
 
@@ -89,19 +89,3 @@ def select_by_detections(
                 kept += 1
                 break
     return out[:kept]
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def gathered_scores(
-    matrix: NDArray[np.float32], slots: NDArray[np.int32], query: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Dot products of the query (d,) with the rows `slots` of matrix (n, d), without copying them."""
-    out = np.empty(len(slots), dtype=np.float32)
-    width = matrix.shape[1]
-    for i in range(len(slots)):
-        row = matrix[slots[i]]
-        total = np.float32(0)
-        for j in range(width):
-            total += row[j] * query[j]
-        out[i] = total
-    return out
