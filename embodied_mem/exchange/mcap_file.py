@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from embodied_mem.errors import BadInputError, EmbodiedMemError, NotFoundError, StorageError, UnavailableError
+from embodied_mem.errors import BadInputError, NotFoundError, StorageError, UnavailableError
 from embodied_mem.exchange.definitions import RECORD, typestore
 from embodied_mem.exchange.messages import OBSERVATION_KIND, MessageMaker, record_of
 from embodied_mem.exchange.output import whole_file
@@ -85,35 +85,46 @@ class _Channels:
 def _messages(path: Path, *, only_first: bool = False) -> Iterator[Any]:
     """Record messages of the file, decoded by the definitions that the file itself carries."""
     try:
-        from mcap.exceptions import McapError
-        from mcap.reader import make_reader
         from rosbags.typesys import Stores, get_types_from_msg, get_typestore
     except ImportError:
-        raise UnavailableError("MCAP files need the packages mcap and rosbags: pip install mcap rosbags.") from None
+        raise UnavailableError("MCAP files need the package rosbags: pip install rosbags.") from None
     stores: dict[int, Any] = {}
+    for schema, data in _raw_messages(path):
+        try:
+            if schema.id not in stores:
+                stores[schema.id] = get_typestore(Stores.EMPTY)
+                stores[schema.id].register(get_types_from_msg(schema.data.decode(), RECORD))
+            yield stores[schema.id].deserialize_cdr(data, RECORD)
+        except Exception as error:  # rosbags and struct raise many kinds for bytes that are not what the schema says
+            raise StorageError(f"{path} holds a message that cannot be decoded ({_what(error)}).") from None
+        if only_first:
+            return
+
+
+def _raw_messages(path: Path) -> Iterator[tuple[Any, bytes]]:
+    """(schema, bytes) of each Record message, from front to back: a file that was cut short gives what it still has."""
     try:
-        with open(path, "rb") as file:
-            for schema, _, raw in make_reader(file).iter_messages():
-                if schema is None or schema.name != RECORD:
-                    continue
-                if schema.id not in stores:
-                    store = get_typestore(Stores.EMPTY)
-                    store.register(get_types_from_msg(schema.data.decode(), RECORD))
-                    stores[schema.id] = store
-                yield stores[schema.id].deserialize_cdr(raw.data, RECORD)
-                if only_first:
-                    return
+        from mcap.reader import NonSeekingReader
+    except ImportError:
+        raise UnavailableError("MCAP files need the package mcap: pip install mcap.") from None
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - held open while messages are read
     except FileNotFoundError:
         raise NotFoundError(f"There is no file {path}.") from None
-    except EmbodiedMemError:
-        raise
     except OSError as error:
-        raise StorageError(f"{path} cannot be read ({error.strerror or error}).") from None
-    except (McapError, EOFError) as error:
-        raise StorageError(
-            f"{path} is not a whole MCAP file ({type(error).__name__}: {error}): was it cut short?"
-        ) from None
-    except Exception as error:  # rosbags and struct raise many kinds for bytes that are not what the schema says
-        raise StorageError(
-            f"{path} holds a message that cannot be decoded ({type(error).__name__}: {error})."
-        ) from None
+        raise StorageError(f"{path} cannot be read ({error.strerror}).") from None
+    with file:
+        messages = NonSeekingReader(file).iter_messages(log_time_order=False)
+        while True:
+            try:
+                schema, _, raw = next(messages)
+            except StopIteration:
+                return
+            except Exception as error:  # struct, zstandard, lz4, EOFError and the reader's own, by where the cut is
+                raise StorageError(f"{path} is not a whole MCAP file ({_what(error)}): was it cut short?") from None
+            if schema is not None and schema.name == RECORD:
+                yield schema, raw.data
+
+
+def _what(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
