@@ -78,7 +78,7 @@ class AdmissionGate:
         if now_ns is not None and obs.stamp_ns > now_ns + self.limits.future_s * _SECOND:
             ahead = (obs.stamp_ns - now_ns) / _SECOND
             raise RefusedError(
-                f"The observation is stamped {ahead:.1f} s ahead of the clock: is use_sim_time the same everywhere?",
+                f"The observation is stamped {ahead:.1f} s ahead of the clock: set use_sim_time alike everywhere.",
                 "future",
             )
         newest = self._newest.get((obs.robot_id, obs.session_id, obs.sensor_id), 0)

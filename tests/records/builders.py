@@ -22,7 +22,9 @@ class LetterEmbedder:
         self.name, self.dim = name, dim
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        counts = np.array([[text.lower().count(chr(97 + i % 26)) + 1e-3 * i for i in range(self.dim)] for text in texts])
+        counts = np.array(
+            [[text.lower().count(chr(97 + i % 26)) + 1e-3 * i for i in range(self.dim)] for text in texts]
+        )
         return np.asarray(counts / np.linalg.norm(counts, axis=1, keepdims=True), dtype=np.float32)
 
 

@@ -18,7 +18,18 @@ TURN_LEFT = [0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5)]
 
 
 def columns(index: RecordIndex) -> dict[str, list[object]]:
-    names = ("seqs", "valid_from", "valid_to", "hidden", "first_seen", "last_seen", "positions", "codes", "centers", "yaws")
+    names = (
+        "seqs",
+        "valid_from",
+        "valid_to",
+        "hidden",
+        "first_seen",
+        "last_seen",
+        "positions",
+        "codes",
+        "centers",
+        "yaws",
+    )
     return {name: getattr(index.table, name).data.tolist() for name in names}
 
 
@@ -125,13 +136,18 @@ def test_a_known_transform_carries_answers_over() -> None:
     assert mem.query(Query(map_id="attic", center=np.array([1.0, 0, 0]), radius=0.1)).found
     assert np.allclose(mem.index.detections(("mug",)).center, [[0, 8, 0]])
     view = mem.index.views()
-    assert np.allclose(view.position, [[0, 9, 0]]) and view.depth_at(np.array([0]), np.array([1]), np.array([2])) == [2000]
+    assert np.allclose(view.position, [[0, 9, 0]]) and view.depth_at(np.array([0]), np.array([1]), np.array([2])) == [
+        2000
+    ]
     assert not mem.query(Query(seqs=(99,))).found
 
 
 def test_reanchoring_moves_records_by_the_corrected_trajectory_and_back() -> None:
     mem = memory()
-    seqs = [mem.remember(observation(i, (i, 0, 0), f"x{i}", detections=detections(["mug"], [[i, 1, 0]]))).seq for i in range(5)]
+    seqs = [
+        mem.remember(observation(i, (i, 0, 0), f"x{i}", detections=detections(["mug"], [[i, 1, 0]]))).seq
+        for i in range(5)
+    ]
     stamps = [START, START + 4 * SECOND]
     straight = [[0, 0, 0, 0, 0, 0, 1], [4, 0, 0, 0, 0, 0, 1]]
     turned = [[0, 0, 0, *TURN_LEFT], [0, 4, 0, *TURN_LEFT]]
@@ -139,7 +155,9 @@ def test_reanchoring_moves_records_by_the_corrected_trajectory_and_back() -> Non
     moved = mem.get(seqs[2]).observation
     assert np.allclose(moved.position, [0, 2, 0]) and np.allclose(moved.detections.centers, [[-1, 2, 0]])
     later = mem.remember(observation(9, (9, 0, 0), "later")).seq
-    assert np.allclose(mem.get(later).observation.position, [9, 0, 0]), "what comes after is in the corrected map already"
+    assert np.allclose(mem.get(later).observation.position, [9, 0, 0]), (
+        "what comes after is in the corrected map already"
+    )
     mem.undo(command)
     assert np.allclose(mem.get(seqs[2]).observation.position, [2, 0, 0])
 
@@ -154,7 +172,9 @@ def test_reanchoring_moves_records_by_the_corrected_trajectory_and_back() -> Non
         ([1], [[0] * 7], [[0] * 6 + [1]], "unit quaternion"),
     ],
 )
-def test_malformed_trajectories_are_refused(stamps: list[int], before: list[object], after: list[object], words: str) -> None:
+def test_malformed_trajectories_are_refused(
+    stamps: list[int], before: list[object], after: list[object], words: str
+) -> None:
     mem = memory()
     mem.remember(observation(1))
     with pytest.raises(BadInputError, match=words):
@@ -176,7 +196,9 @@ def test_a_bag_played_twice_adds_nothing() -> None:
     first = [outcome.seq for outcome in mem.remember_many(run) if isinstance(outcome, Admitted)]
     mem.start_session()
     again = mem.remember_many(run)
-    assert [outcome for outcome in again if isinstance(outcome, Admitted)] == [Admitted(seq, folded=True) for seq in first]
+    assert [outcome for outcome in again if isinstance(outcome, Admitted)] == [
+        Admitted(seq, folded=True) for seq in first
+    ]
     assert len(mem.index) == 30 and mem.counters["duplicate"] == 30
 
 
@@ -241,4 +263,6 @@ def test_a_follower_is_the_same_view() -> None:
     wanted = [(hit.record.seq, round(hit.score, 6)) for hit in mem.query(Query(text="zebra", min_score=0.2)).hits]
     for view in (follower, late):
         assert columns(view.index) == columns(mem.index)
-        assert [(hit.record.seq, round(hit.score, 6)) for hit in view.query(Query(text="zebra", min_score=0.2)).hits] == wanted
+        assert [
+            (hit.record.seq, round(hit.score, 6)) for hit in view.query(Query(text="zebra", min_score=0.2)).hits
+        ] == wanted

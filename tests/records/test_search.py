@@ -38,7 +38,11 @@ def make_world(seed: int, count: int) -> World:
         n = int(rng.integers(0, 4))
         place = rng.uniform(-9, 9, 3) if rng.random() < 0.8 else rng.integers(-4, 4, 3) * 2.0  # cell borders too
         found = Detections(
-            tuple(rng.choice(LABELS, n)), rng.random(n), place + rng.normal(0, 2, (n, 3)), np.full((n, 3), 0.2), np.zeros(n)
+            tuple(rng.choice(LABELS, n)),
+            rng.random(n),
+            place + rng.normal(0, 2, (n, 3)),
+            np.full((n, 3), 0.2),
+            np.zeros(n),
         )
         observations.append(
             observation(
@@ -63,10 +67,15 @@ def passes(obs: Observation, query: Query) -> bool:
             return float((step * step).sum()) <= query.radius**2
         return True
 
-    if query.robot_id and obs.robot_id != query.robot_id or query.session_id and obs.session_id != query.session_id:
+    if (query.robot_id and obs.robot_id != query.robot_id) or (query.session_id and obs.session_id != query.session_id):
         return False
     time = query.time or TimeRange()
-    if time.start_ns is not None and obs.stamp_ns < time.start_ns or time.end_ns is not None and obs.stamp_ns >= time.end_ns:
+    if (
+        (time.start_ns is not None
+        and obs.stamp_ns < time.start_ns)
+        or (time.end_ns is not None
+        and obs.stamp_ns >= time.end_ns)
+    ):
         return False
     if not query.labels:
         return inside(obs.position)
@@ -96,7 +105,13 @@ queries = st.builds(
 
 
 @settings(max_examples=150, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 120), query=queries, ranked=st.booleans(), floor=st.floats(-1, 0.9))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    count=st.integers(0, 120),
+    query=queries,
+    ranked=st.booleans(),
+    floor=st.floats(-1, 0.9),
+)
 def test_query_equals_brute_force(seed: int, count: int, query: Query, ranked: bool, floor: float) -> None:
     world = make_world(seed, count)
     expected = [i for i, obs in enumerate(world.observations) if passes(obs, query)]
@@ -142,7 +157,9 @@ def test_numbers_restrict_exactly(numbers: tuple[int, ...]) -> None:
 
 def test_a_label_with_a_place_means_the_detections_place() -> None:
     index = RecordIndex()
-    found = Detections(("mug", "mug"), np.array([0.5, 0.9]), np.array([[5.0, 0, 0], [0.2, 0, 0]]), np.ones((2, 3)), np.zeros(2))
+    found = Detections(
+        ("mug", "mug"), np.array([0.5, 0.9]), np.array([[5.0, 0, 0], [0.2, 0, 0]]), np.ones((2, 3)), np.zeros(2)
+    )
     index.apply([Entry(1, Kind.OBSERVATION, START, observation=observation(detections=found, map_id="m"))])
     far = index.search(Query(labels=("mug",), center=np.array([5.0, 0, 0]), radius=1.0))
     assert far.positions.tolist() == [[5.0, 0, 0]]
