@@ -120,8 +120,8 @@ def test_query_equals_brute_force(seed: int, count: int, query: Query, ranked: b
         stamps = [(-world.observations[i].stamp_ns, -i) for i in expected]
         assert found.tolist() == [-i for _, i in sorted(stamps)][: query.k]
         return
-    vector = np.random.default_rng(seed + 1).normal(size=WIDTH)
-    vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+    raw = np.random.default_rng(seed + 1).normal(size=WIDTH)
+    vector = (raw / np.linalg.norm(raw)).astype(np.float32)
     truth = world.vectors.astype(np.float64) @ vector.astype(np.float64)
     kept = sorted((i for i in expected if truth[i] >= floor), key=lambda i: -truth[i])[: query.k]
     matches = world.index.search(query, vector, floor)
