@@ -27,7 +27,6 @@ def data_files_of(root: Path) -> list[tuple[str, list[str]]]:
 
 def link_data(root: Path, prefix: Path) -> int:
     """Link each data file of root/setup.py under `prefix`; returns how many. Links of an earlier run are dropped."""
-    os.chdir(root)
     for owned in (prefix / "share" / NAME, prefix / "lib" / NAME):
         shutil.rmtree(owned, ignore_errors=True)
     count = 0

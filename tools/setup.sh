@@ -35,7 +35,7 @@ stamp_of() {
     msgs) echo "$where $(hash_of "${MSGS[@]}" constraints.txt)" ;;
     packages) echo "$where $(hash_of "${REQUIREMENTS[@]}") $EXTRAS" ;;
     # Of launch/ and config/ only the names matter: the files are linked, not copied.
-    layout) echo "$where $(hash_of "${LAYOUT[@]}") $(find launch config -type f | LC_ALL=C sort | sha256sum)" ;;
+    layout) echo "$where $(hash_of "${LAYOUT[@]}") $(find launch config -type f 2>/dev/null | LC_ALL=C sort | sha256sum)" ;;
   esac
 }
 
@@ -60,7 +60,7 @@ find_python() {
   local candidate
   for candidate in ${PYTHON:-} python3.11 python3 python; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
-      "$candidate" -c 'import sys; print(sys.executable)'
+      command -v "$candidate"
       return
     fi
   done
