@@ -1,9 +1,9 @@
 """The peers of bench/search, each in the best form that we know for its filters. All run on one thread.
 
 faiss, hnswlib   have no filters: they are told which records may be found, by one pass of numpy over the columns
-sqlite-vec       SQL with an index on every column; the faster of its two forms for each filter: its own table restricted
+sqlite-vec       SQL with an index on every column; the faster of two forms for each filter: its own table restricted
                  to numbers, or the cosine of every row that passes
-emem 0.3         its own search by vector; it knows radius, time, layer (the map) and episode (the session). Its graph is
+emem 0.3         its own search by vector; it knows radius, time, layer (the map), episode (the session). Its graph is
                  the one that hnswlib built, with emem's parameters and a wider search than its own
 """
 
