@@ -55,6 +55,7 @@ class SortedColumn:
         self._values = Growable(np.int64)
         self._rows = Growable(np.int32)
         self._sorted = 0
+        self.largest = np.iinfo(np.int64).min
 
     def __len__(self) -> int:
         return len(self._values)
@@ -62,6 +63,7 @@ class SortedColumn:
     def extend(self, values: ArrayLike, first_row: int) -> None:
         """Append (n,) values of the rows first_row, first_row + 1, ..."""
         block = np.asarray(values, dtype=np.int64)
+        self.largest = max(self.largest, int(block.max(initial=self.largest)))
         in_order = self._sorted == len(self._values) and bool(np.all(block[1:] >= block[:-1]))
         if in_order and self._sorted and len(block):
             in_order = bool(block[0] >= self._values.data[-1])

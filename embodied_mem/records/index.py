@@ -274,7 +274,7 @@ class RecordIndex:
         """Records of this robot made, before any correction, at exactly this time and sensor position."""
         with self.lock:
             table, robot = self.table, self.robots.find(robot_id)
-            if robot is None or np.shape(position) != (3,):
+            if robot is None or stamp_ns > table.by_time.largest or np.shape(position) != (3,):
                 return np.zeros(0, np.int64)
             rows = table.by_time.rows(np.array([stamp_ns]), np.array([stamp_ns + 1]))
             same = (table.first_seen.data[rows] == stamp_ns) & (table.codes.data[rows, 1] == robot)
