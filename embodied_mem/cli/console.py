@@ -72,8 +72,10 @@ class Console:
         """A progress bar on standard error; nothing is drawn where that is not a terminal. Close it."""
         if self.quiet or not self.err.isatty():
             return _NoBar()
-        from tqdm import tqdm
-
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return _NoBar()
         made: Bar = tqdm(
             total=total, desc=what, unit=unit, file=self.err, dynamic_ncols=True, leave=False, mininterval=0.2
         )
