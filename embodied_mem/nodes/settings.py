@@ -1,0 +1,121 @@
+"""The parameters of every node, with their defaults. No ROS is imported, so launch files can be checked anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from embodied_mem.nodes.parameters import parameter
+
+EMBEDDERS = ("auto", "minilm", "hashing")
+RELIABILITIES = ("best_effort", "reliable")
+
+
+@dataclass(frozen=True)
+class RecordSettings:
+    """Parameters of `record`."""
+
+    memory: str = parameter("", "Folder of the memory; empty = $EMBODIED_MEM_LOG or ~/.embodied_mem.")
+    session_id: str = parameter("", "Name of this run; empty = the next number.")
+    embedder: str = parameter("auto", "What turns captions into vectors.", choices=EMBEDDERS)
+    threshold: float = parameter(0.3, "Cosine below which a text finds nothing.", low=-1.0, high=1.0)
+    queue: int = parameter(200, "Observations that may wait to be written; then the oldest are dropped.", low=1)
+    batch: int = parameter(32, "Observations written together at most.", low=1, high=1000)
+    max_position_std: float = parameter(0.5, "Metres; a less certain pose is refused.", above=0.0)
+    max_yaw_std: float = parameter(0.35, "Radians; a less certain heading is refused.", above=0.0)
+    require_covariance: bool = parameter(False, "Refuse poses of a localiser that gives no covariance.")
+    frames: tuple[str, ...] = parameter(("map", "odom", "world"), "Frames that are fixed to a map; others are refused.")
+    lateness: float = parameter(10.0, "Seconds an observation may be older than the newest of its sensor.", above=0.0)
+    future: float = parameter(10.0, "Seconds a stamp may be ahead of the clock.", above=0.0)
+    jump_starts_session: float = parameter(
+        1.0, "Seconds; a clock that goes back by more (a bag in a loop) starts a new session.", above=0.0
+    )
+    marker_period: float = parameter(2.0, "Seconds between markers for RViz, made only when somebody looks.", low=0.2)
+
+
+@dataclass(frozen=True)
+class PerceptionSettings:
+    """Parameters of `perception`."""
+
+    camera: bool = parameter(True, "Read image, depth, camera_info and odom.")
+    lidar: bool = parameter(False, "Read points and odom.")
+    scan: bool = parameter(False, "Read scan and odom.")
+    captions: bool = parameter(False, "Read caption (text) and odom: a robot whose own model describes what it sees.")
+    compressed: bool = parameter(False, "The image topic carries CompressedImage.")
+    external_detections: bool = parameter(
+        False, "Boxes come from another node on detections_2d; a frame waits for its own."
+    )
+    detector: str = parameter("", "Path of an ONNX detector of NanoDet or YOLO form; empty = none.")
+    detector_score: float = parameter(0.4, "Detections with a lower score are left out.", low=0.0, high=1.0)
+    pose: str = parameter("odometry", "What odom carries.", choices=("odometry", "pose_with_covariance", "pose"))
+    robot_id: str = parameter("robot", "Name of this robot in its records.")
+    sensor_id: str = parameter("", "Name of this sensor in its records; empty = the frame of the sensor's messages.")
+    map_frame: str = parameter("", "Frame of the observations; empty = the frame that odom names.")
+    map_id: str = parameter("", "Map of the observations; empty = the memory's current one.")
+    mount: str = parameter(
+        "0 0 0 0 0 0",
+        "Where the sensor sits on the robot: x y z (metres) roll pitch yaw (radians), in the frame that odom moves.",
+    )
+    depth_scale: float = parameter(0.001, "Metres per unit of integer depth images.", above=0.0)
+    max_range: float = parameter(6.0, "Metres; depth beyond is left out of boxes and clouds.", above=0.0)
+    cloud_every: float = parameter(0.5, "Metres (or half as many radians) between clouds; 0 = no clouds.", low=0.0)
+    cloud_voxel: float = parameter(0.05, "Metres; a cloud keeps one point a voxel.", above=0.0)
+    thumbnail: int = parameter(0, "Width in pixels of the picture kept with a record; 0 = none.", low=0, high=1920)
+    slop: float = parameter(0.02, "Seconds that stamps of one frame may differ.", low=0.0, high=1.0)
+    pose_slop: float = parameter(0.2, "Seconds from a frame to the nearest pose at most.", above=0.0)
+    wait: float = parameter(0.5, "Seconds a frame waits for its parts before it is given up and counted.", above=0.0)
+    queue: int = parameter(10, "Frames that may wait to be worked on; then the oldest are dropped.", low=1)
+    reliability: str = parameter("best_effort", "Of the sensor topics.", choices=RELIABILITIES)
+
+
+@dataclass(frozen=True)
+class RecallSettings:
+    """Parameters of `recall`."""
+
+    embedder: str = parameter("auto", "What turns questions into vectors: as in record.", choices=EMBEDDERS)
+    threshold: float = parameter(0.3, "Cosine below which a text finds nothing.", low=-1.0, high=1.0)
+    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
+    fetch_timeout: float = parameter(5.0, "Seconds to wait for the record node before asking again.", above=0.0)
+    poll: float = parameter(2.0, "Seconds between looks whether anything was missed.", above=0.0)
+    read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
+    max_k: int = parameter(200, "The most hits of one query over ROS.", low=1, high=10_000)
+
+
+@dataclass(frozen=True)
+class SimSettings:
+    """Parameters of `sim`."""
+
+    world: str = parameter("house", "The generated house, or recorded frames.", choices=("house", "frames"))
+    frames: str = parameter("", "Folder of the frames to play, for world: frames.")
+    seed: int = parameter(1, "Everything that is random follows from it.", low=0)
+    real_time_factor: float = parameter(
+        1.0, "Simulated seconds a second; 0 = lock-step: the next frame follows as soon as the last one was perceived.",
+        low=0.0, high=100.0,
+    )  # fmt: skip
+    lock_step_timeout: float = parameter(2.0, "Seconds to wait for an observation in lock-step.", above=0.0)
+    drive: str = parameter("explore", "Who drives.", choices=("explore", "cmd_vel"))
+    max_frames: int = parameter(0, "Stop after so many frames; 0 = when the world says that it is done.", low=0)
+    scan: bool = parameter(False, "Publish scan too.")
+    points: bool = parameter(False, "Publish points (LiDAR) too.")
+    truth: bool = parameter(False, "Publish ~/truth, markers of what really is where, for a person who watches.")
+
+
+@dataclass(frozen=True)
+class ManagerSettings:
+    """Parameters of `manager`."""
+
+    nodes: tuple[str, ...] = parameter(
+        ("record", "recall", "perception"), "Nodes to bring up, in this order, in the manager's own namespace."
+    )
+    autostart: bool = parameter(True, "Bring them up without being asked.")
+    heartbeat_timeout: float = parameter(8.0, "Seconds of silence after which a node counts as hung.", above=1.5)
+    transition_timeout: float = parameter(120.0, "Seconds that configuring or activating may take.", above=0.0)
+    kill_hung: bool = parameter(True, "Kill a hung node of this machine, so that whoever started it starts it again.")
+
+
+SETTINGS: dict[str, type] = {
+    "record": RecordSettings,
+    "perception": PerceptionSettings,
+    "recall": RecallSettings,
+    "sim": SimSettings,
+    "manager": ManagerSettings,
+}
