@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from embodied_mem.nodes.heartbeat import Heartbeat
 from embodied_mem.nodes.leash import process_start
 
 TOPIC = "/diagnostics"
@@ -17,18 +17,6 @@ PERIOD_S = 1.0
 
 OK, WARN, ERROR = (int.from_bytes(level, "big") for level in (b"\x00", b"\x01", b"\x02"))
 _LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: DiagnosticStatus.ERROR}
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A node's sign of life. `started` tells two processes with the same number apart (see leash.process_start)."""
-
-    node: str  # with its namespace, without the leading slash
-    host: str
-    pid: int
-    started: int
-    state: str  # unconfigured, inactive, active; "" for a node without a lifecycle
-    problem: str = ""
 
 
 class Reporter:

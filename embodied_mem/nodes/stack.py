@@ -1,0 +1,84 @@
+"""Which processes make up the stack, for `embodied-mem up`, the demo and the tests. No ROS is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from embodied_mem.errors import BadInputError
+from embodied_mem.nodes.parameters import OF_ROS, build
+from embodied_mem.nodes.settings import SETTINGS
+from embodied_mem.nodes.supervisor import NodeProcess
+
+ORDER = ("record", "recall", "perception", "sim")  # in which they are brought up
+
+
+def stack(
+    nodes: Sequence[str] = ("record", "recall", "perception"),
+    *,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    namespace: str = "",
+    use_sim_time: bool = False,
+    parameter_files: Sequence[Path] = (),
+    remaps: Mapping[str, Mapping[str, str]] | None = None,
+    composed: bool = False,
+) -> list[NodeProcess]:
+    """The processes of these nodes and of the manager that brings them up.
+
+    parameters  for each node by name, checked here; remaps likewise, topic -> topic. `composed`: all in one process,
+                which needs no manager. Raises BadInputError for an unknown node or a bad parameter.
+    """
+    given = {name: dict(values) for name, values in (parameters or {}).items()}
+    unknown = ({*nodes, *given} - {*SETTINGS}) | ({*nodes} - {*ORDER})
+    if unknown:
+        raise BadInputError(f"There is no node {sorted(unknown)[0]!r}: the nodes are {', '.join(ORDER)}.")
+    ordered = [name for name in ORDER if name in nodes]
+    given.setdefault("manager", {}).setdefault("nodes", ordered)
+    for name in ordered if not composed else []:
+        given.setdefault(name, {})
+    for name, values in given.items():
+        build(name, SETTINGS[name], values)
+    files = [argument for file in parameter_files for argument in ("--params-file", str(file))]
+    shared = [*files, *(["-r", f"__ns:={_absolute(namespace)}"] if namespace else [])]
+    if composed:
+        arguments = [*shared, *_timing(None, use_sim_time and "sim" not in ordered)]
+        for name in ordered:
+            arguments += _arguments(name, given.get(name, {}), (remaps or {}).get(name, {}))
+        return [NodeProcess("stack", "embodied_mem.nodes.stack_node", (*arguments, "-p", f"nodes:={_yaml(ordered)}"))]
+    processes = []
+    for name in [*ordered, "manager"]:
+        sim_time = use_sim_time and name not in ("sim", "manager")
+        arguments = [*shared, *_timing(name, sim_time)]
+        arguments += _arguments(name, given[name], (remaps or {}).get(name, {}))
+        processes.append(NodeProcess(name, f"embodied_mem.nodes.{name}_node", tuple(arguments)))
+    return processes
+
+
+def _arguments(name: str, values: Mapping[str, Any], remaps: Mapping[str, str]) -> list[str]:
+    found = []
+    for key, value in values.items():
+        found += ["-p", f"{name}:{key}:={_yaml(value)}"]
+    for source, target in remaps.items():
+        found += ["-r", f"{name}:{source}:={target}"]
+    return found
+
+
+def _timing(name: str | None, use_sim_time: bool) -> list[str]:
+    if not use_sim_time:
+        return []
+    return ["-p", f"{name}:{OF_ROS[0]}:=true" if name else f"{OF_ROS[0]}:=true"]
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_yaml(item) for item in value) + "]"
+    if isinstance(value, str | Path):
+        return "'" + str(value).replace("'", "''") + "'"
+    return repr(value)
+
+
+def _absolute(namespace: str) -> str:
+    return "/" + namespace.strip("/")
