@@ -24,11 +24,8 @@ def caption_of(found: Detections, min_score: float = _MIN_SCORE) -> str:
     if not kept:
         return ""
     below = {i: _support(found, i, kept) for i in kept}
-    phrases = Counter(
-        (found.labels[i], "" if below[i] is None else found.labels[below[i]])
-        for i in kept  # type: ignore[index]
-    )
-    supports = {found.labels[j] for j in below.values() if j is not None}
+    phrases = Counter((found.labels[i], found.labels[below[i]] if below[i] >= 0 else "") for i in kept)
+    supports = {found.labels[j] for j in below.values() if j >= 0}
     words = [
         f"{_counted(label, count)}{f' on {_article(under)}' if under else ''}"
         for (label, under), count in phrases.most_common()
@@ -48,8 +45,8 @@ def plural(label: str) -> str:
     return f"{label}s"
 
 
-def _support(found: Detections, i: int, kept: list[int]) -> int | None:
-    """Which of the kept boxes carries box i."""
+def _support(found: Detections, i: int, kept: list[int]) -> int:
+    """Which of the kept boxes carries box i, or -1."""
     bottom = found.centers[i, 2] - found.sizes[i, 2] / 2
     best: tuple[float, int] | None = None
     for j in kept:
@@ -60,7 +57,7 @@ def _support(found: Detections, i: int, kept: list[int]) -> int | None:
         gap = abs(bottom - top)
         if inside.all() and gap < 0.15 and (best is None or gap < best[0]):
             best = (gap, j)
-    return None if best is None else best[1]
+    return -1 if best is None else best[1]
 
 
 def _article(label: str) -> str:

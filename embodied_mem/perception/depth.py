@@ -14,7 +14,10 @@ _NOTHING = 65535  # what 16-bit depth cameras write besides 0
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
-    """A pinhole camera in pixels; the centre of pixel (0, 0) is at (0, 0), as in ROS. Raises BadInputError for impossible values."""
+    """A pinhole camera in pixels; the centre of pixel (0, 0) is at (0, 0), as in ROS.
+
+    Raises BadInputError for impossible values.
+    """
 
     fx: float
     fy: float

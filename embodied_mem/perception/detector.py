@@ -30,7 +30,8 @@ class Boxes2D:
         n = len(self.labels)
         if np.shape(self.scores) != (n,) or np.shape(self.boxes) != (n, 4):
             raise BadInputError(
-                f"{n} labels need {n} scores and ({n}, 4) boxes, not {np.shape(self.scores)} and {np.shape(self.boxes)}."
+                f"{n} labels need {n} scores and ({n}, 4) boxes, "
+                f"not {np.shape(self.scores)} and {np.shape(self.boxes)}."
             )
         if n and not (np.isfinite(self.scores).all() and np.isfinite(self.boxes).all()):
             raise BadInputError("A 2-D box or its score is NaN or infinite.")
@@ -49,7 +50,7 @@ class Detector(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Everything that it can find: what is not among them is never evidence of absence."""
+        """Everything that it can find; what is not among them is never evidence of absence."""
         ...
 
     def detect(self, rgb: NDArray[np.uint8]) -> Boxes2D:

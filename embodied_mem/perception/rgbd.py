@@ -26,7 +26,7 @@ class RgbdFrame:
     """One image with its depth and the camera's pose.
 
     rgb                    (h, w, 3) uint8
-    depth                  (h, w) float32 metres along the optical axis, 0 = nothing, registered to rgb; see `depth.metres`
+    depth                  (h, w) float32 metres along the optical axis, 0 = nothing, registered to rgb
     camera                 intrinsics at the resolution of depth
     position, orientation  (3,) metres and (4,) x, y, z, w of the camera's body-convention frame in `frame_id`
     covariance             (6, 6) or None

@@ -1,4 +1,4 @@
-"""The sensor's view: what it could have seen, as an even grid over azimuth and elevation with the nearest return in each."""
+"""The sensor's view: what it could have seen, as a grid over azimuth and elevation with the nearest returns."""
 
 from __future__ import annotations
 
