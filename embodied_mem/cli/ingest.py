@@ -61,22 +61,31 @@ class Sink(Protocol):
 
 
 class FolderSink:
-    """Writes a memory folder. Maps that it does not know are started; the current map stays what it was."""
+    """Writes a memory folder. Maps that it does not know are started; the current map stays what it was, if it was any,
+    unless observations come from the map `become`: then that is where the robot is now.
+    """
 
-    def __init__(self, memory: RecordMemory) -> None:
+    def __init__(self, memory: RecordMemory, become: str = "") -> None:
         self._memory = memory
-        self._current = memory.map_id
+        self._become = become
 
     def remember_many(self, observations: list[Observation]) -> list[Admitted | RefusedError]:
         for map_id in dict.fromkeys(obs.map_id for obs in observations if obs.map_id):
-            if map_id not in self._memory.maps:
-                self._memory.set_map(map_id)
-                if self._current:
-                    self._memory.set_map(self._current)
+            self._know(map_id)
         return self._memory.remember_many(observations)
 
     def close(self) -> None:
         self._memory.close()
+
+    def _know(self, map_id: str) -> None:
+        current = self._memory.map_id
+        if map_id == self._become:
+            if current != map_id:
+                self._memory.set_map(map_id)
+        elif map_id not in self._memory.maps:
+            self._memory.set_map(map_id)
+            if current:
+                self._memory.set_map(current)
 
 
 def ingest(

@@ -12,7 +12,7 @@ from embodied_mem.errors import StorageError
 from embodied_mem.records.memory import RecordMemory
 
 
-def sink_for(args: argparse.Namespace, console: Console) -> Sink:
+def sink_for(args: argparse.Namespace, console: Console, become: str = "") -> Sink:
     """The sink of a command line; a folder that does not exist is made. Raises StorageError, UnavailableError."""
     folder = folder_of(args)
     held = folder.is_dir() and is_held(folder)
@@ -20,7 +20,7 @@ def sink_for(args: argparse.Namespace, console: Console) -> Sink:
         from embodied_mem.cli.through_nodes import NodesSink
 
         console.note("(sending to the running nodes)")
-        return NodesSink()
+        return NodesSink(become)
     if not folder.exists():
         console.note(f"(making the memory {folder})")
     try:
@@ -30,4 +30,4 @@ def sink_for(args: argparse.Namespace, console: Console) -> Sink:
             raise
         raise StorageError(f"The memory folder {folder} cannot be written ({error.strerror}).") from error
     memory.embedder = DeferredEmbedder(memory.index.model)
-    return FolderSink(memory)
+    return FolderSink(memory, become)

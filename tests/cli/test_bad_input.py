@@ -114,7 +114,6 @@ def test_a_truncated_database(run: Run, folder: Path):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("notes.jsonl", b'{"caption": "sch\xf6n", "x": 1, "y": 2}\n'),
         ("broken.jsonl", b'{"caption": "a mug", "x": 1, '),
         ("list.jsonl", b"[1, 2, 3]\n"),
         ("nothing.csv", b"colour,taste\nred,sweet\n"),

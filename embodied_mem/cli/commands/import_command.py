@@ -43,30 +43,35 @@ def run(args: argparse.Namespace, console: Console) -> int:
     path: Path = args.file.expanduser()
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.")
-    observations = _observations(path)
-    named = (_named(obs, args.map, args.robot) for obs in observations)
+    observations, total, unreadable = _observations(path, args.map)
     sink = sink_for(args, console)
     try:
-        tally = ingest(named, sink, console, "importing")
+        tally = ingest((_named(obs, args) for obs in observations), sink, console, "importing", total)
     finally:
         sink.close()
+    for where, why in unreadable:
+        tally.refused["unreadable"] += 1
+        tally.examples.setdefault("unreadable", f"{where}: {why}")
     console.result({"file": str(path), **tally.shape()}, tally.lines())
     return Exit.OK if tally.admitted or tally.folded or not tally.total else Exit.ERROR
 
 
-def _named(obs: Observation, map_id: str, robot_id: str) -> Observation:
-    return replace(obs, map_id=map_id or obs.map_id, robot_id=robot_id or obs.robot_id)
+def _named(obs: Observation, args: argparse.Namespace) -> Observation:
+    return replace(obs, map_id=args.map or obs.map_id, robot_id=args.robot or obs.robot_id)
 
 
-def _observations(path: Path) -> Iterator[Observation]:
+def _observations(path: Path, map_id: str) -> tuple[Iterator[Observation], int | None, list[tuple[str, str]]]:
+    """The observations of a file, how many, and what of it cannot be read: (where, why)."""
     from embodied_mem.exchange.jsonl import is_records_file, read_records
 
     if path.suffix.lower() == ".mcap":
         from embodied_mem.exchange.mcap_file import read_mcap
 
-        return (record.observation for record in read_mcap(path))
+        return (record.observation for record in read_mcap(path)), None, []
     if is_records_file(path):
-        return (record.observation for record in read_records(path))
-    from embodied_mem.perception.readers.captions import read_captions
+        return (record.observation for record in read_records(path)), None, []
+    from embodied_mem.perception.readers.captions import CaptionFile
 
-    return iter(read_captions(path))
+    captions = CaptionFile(path, map_id)
+    # In order of time, as memory judges lateness; files are often in another order.
+    return iter(sorted(captions, key=lambda obs: obs.stamp_ns)), len(captions), captions.refused

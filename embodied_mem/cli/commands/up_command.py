@@ -1,17 +1,113 @@
-"""x"""
+"""Start the nodes and keep them running: a dead one is started again. Ctrl-C stops them in order and leaves a usable
+memory; a second start continues it.
+
+    embodied-mem up                                   topics: image, depth, camera_info, odom
+    embodied-mem up --sim --seed 3                    a robot that explores a simulated house
+    embodied-mem up --detector nanodet.onnx --remap perception:image:=/camera/color/image_raw
+    embodied-mem up --params my_robot.yaml --namespace robot1
+"""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from embodied_mem.cli.console import Console
+from embodied_mem.errors import BadInputError, UnavailableError
 
-HELP = "x"
+HELP = "start the nodes and keep them running"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """x"""
+    add = parser.add_argument
+    add("--log", type=Path, dest="memory", default=argparse.SUPPRESS, metavar="FOLDER", help="the same as --memory")
+    add("--sim", action="store_true", help="with a robot in a simulated house")
+    add("--seed", type=int, default=1, help="of the simulated house (default 1)")
+    add("--composed", action="store_true", help="all nodes in one process")
+    add("--namespace", default="", metavar="NAME", help="namespace of the nodes")
+    add(
+        "--params", action="append", type=Path, default=[], metavar="FILE", help="a ROS parameter file; may be repeated"
+    )
+    add(
+        "--remap",
+        action="append",
+        default=[],
+        metavar="NODE:FROM:=TO",
+        help="another topic for a node; may be repeated",
+    )
+    add("--detector", type=Path, metavar="ONNX", help="a model that finds things in the pictures")
+    add("--sim-time", action="store_true", help="take the time from /clock (a bag that is played)")
+    add(
+        "--logs",
+        type=Path,
+        metavar="FOLDER",
+        help="where the nodes' output goes (default: logs/ in the memory's folder)",
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int:
-    return 1
+    from embodied_mem.cli.backend import folder_of, is_held
+    from embodied_mem.errors import StorageError
+    from embodied_mem.nodes.stack import stack
+    from embodied_mem.nodes.supervisor import Supervisor
+
+    require_ros()
+    folder = folder_of(args).resolve()
+    if folder.is_dir() and is_held(folder):
+        raise StorageError(f"The memory in {folder} is being written already: are the nodes running?")
+    nodes = ("record", "recall", "perception", *(["sim"] if args.sim else []))
+    processes = stack(
+        nodes,
+        parameters=_parameters(args, folder),
+        namespace=args.namespace,
+        use_sim_time=args.sim or args.sim_time,
+        parameter_files=[_existing(path) for path in args.params],
+        remaps=_remaps(args.remap),
+        composed=args.composed,
+    )
+    logs = args.logs or folder / "logs"
+    supervisor = Supervisor(processes, log_folder=logs, on_event=lambda name, what: console.note(f"{name} {what}"))
+    console.note(f"Memory {folder}; nodes {', '.join(nodes)}; their output is in {logs}. Ctrl-C stops.")
+    with supervisor:
+        supervisor.wait()
+    raise UnavailableError(f"A node could not be started; see {logs}.")
+
+
+def require_ros() -> None:
+    """Raise UnavailableError where the nodes cannot run."""
+    from importlib.util import find_spec
+
+    for package, how in (("rclpy", "ROS 2"), ("embodied_mem_msgs", "the interfaces of this project")):
+        if find_spec(package) is None:
+            raise UnavailableError(
+                f"The nodes need {package} ({how}), which is not installed: run `make setup`, or source your ROS workspace. "
+                "Commands on a folder (replay, ask, query ...) work without it."
+            )
+
+
+def _parameters(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {"record": {"memory": str(folder)}, "perception": {}}
+    if args.sim:
+        found["sim"] = {"seed": args.seed}
+        found["perception"]["external_detections"] = True
+    if args.detector is not None:
+        found["perception"]["detector"] = str(_existing(args.detector).resolve())
+    return found
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise BadInputError(f"There is no file {path}.")
+    return path
+
+
+def _remaps(given: list[str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for item in given:
+        names, _, target = item.partition(":=")
+        node, _, source = names.partition(":")
+        if not (node and source and target):
+            raise BadInputError(f"--remap {item!r} is not NODE:FROM:=TO, such as perception:image:=/camera/image_raw.")
+        found.setdefault(node, {})[source] = target
+    return found
