@@ -23,7 +23,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
-from embodied_mem.errors import BadInputError, EmbodiedMemError
+from embodied_mem.errors import BadInputError, EmbodiedMemError, UnavailableError
 from embodied_mem.nodes import diagnostics, qos
 from embodied_mem.nodes.parameters import declare
 
@@ -158,6 +158,34 @@ class MemoryNode(LifecycleNode):
         future: Future = Future(executor=self.executor)
         future.add_done_callback(lambda _: None)  # without a callback, completing it would not wake the executor
         return future
+
+    async def within(self, future: Future, timeout_s: float, sentence: str) -> Any:
+        """The future's result. Raises UnavailableError with `sentence` when it takes longer."""
+
+        def give_up() -> None:
+            if not future.done():
+                future.set_exception(UnavailableError(sentence))
+
+        timer = self.create_timer(timeout_s, give_up, callback_group=ReentrantCallbackGroup(), clock=self._steady)
+        try:
+            return await future
+        finally:
+            self.destroy_timer(timer)
+
+    async def call(self, client: Any, request: Any, timeout_s: float) -> Any:
+        """The response of another node's service. UnavailableError without one in time, or with its error message."""
+        if not client.service_is_ready():
+            raise UnavailableError(f"Service {client.srv_name} is not there.")
+        future = client.call_async(request)
+        try:
+            response = await self.within(
+                future, timeout_s, f"Service {client.srv_name} did not answer within {timeout_s:g} s."
+            )
+        finally:
+            client.remove_pending_request(future)
+        if response.error_code:
+            raise UnavailableError(response.message)
+        return response
 
     # --- time, faults, reports ---------------------------------------------------------------------------------
 

@@ -45,21 +45,27 @@ class PerceptionSettings:
         False, "Boxes come from another node on detections_2d; a frame waits for its own."
     )
     detector: str = parameter("", "Path of an ONNX detector of NanoDet or YOLO form; empty = none.")
-    detector_score: float = parameter(0.4, "Detections with a lower score are left out.", low=0.0, high=1.0)
+    detector_names: str = parameter("", "Path of the detector's class names, one a line.")
+    detector_score: float = parameter(
+        0.3, "Detections with a lower score are left out, external ones too.", low=0.0, high=1.0
+    )
     pose: str = parameter("odometry", "What odom carries.", choices=("odometry", "pose_with_covariance", "pose"))
     robot_id: str = parameter("robot", "Name of this robot in its records.")
-    sensor_id: str = parameter("", "Name of this sensor in its records; empty = the frame of the sensor's messages.")
+    sensor_id: str = parameter("", "Name of this sensor in its records; empty = camera, lidar, scan or captioner.")
     map_frame: str = parameter("", "Frame of the observations; empty = the frame that odom names.")
     map_id: str = parameter("", "Map of the observations; empty = the memory's current one.")
     mount: str = parameter(
         "0 0 0 0 0 0",
         "Where the sensor sits on the robot: x y z (metres) roll pitch yaw (radians), in the frame that odom moves.",
     )
-    depth_scale: float = parameter(0.001, "Metres per unit of integer depth images.", above=0.0)
+    min_range: float = parameter(0.2, "Metres; nearer depth is left out.", above=0.0)
     max_range: float = parameter(6.0, "Metres; depth beyond is left out of boxes and clouds.", above=0.0)
-    cloud_every: float = parameter(0.5, "Metres (or half as many radians) between clouds; 0 = no clouds.", low=0.0)
+    lidar_range: float = parameter(60.0, "Metres; returns of points and scan beyond are left out.", above=0.0)
+    clouds: bool = parameter(True, "Keep the cloud of a frame from a new place or direction.")
+    cloud_distance: float = parameter(0.5, "Metres to the next frame that keeps its cloud.", above=0.0)
+    cloud_angle: float = parameter(0.5, "Radians to the next frame that keeps its cloud.", above=0.0)
     cloud_voxel: float = parameter(0.05, "Metres; a cloud keeps one point a voxel.", above=0.0)
-    thumbnail: int = parameter(0, "Width in pixels of the picture kept with a record; 0 = none.", low=0, high=1920)
+    thumbnails: bool = parameter(True, "Keep a small picture with each cloud.")
     slop: float = parameter(0.02, "Seconds that stamps of one frame may differ.", low=0.0, high=1.0)
     pose_slop: float = parameter(0.2, "Seconds from a frame to the nearest pose at most.", above=0.0)
     wait: float = parameter(0.5, "Seconds a frame waits for its parts before it is given up and counted.", above=0.0)

@@ -1,0 +1,164 @@
+"""Answers questions about the robot's memory: exact search, where a thing is, and questions in words.
+
+Subscribes  records              follows the log, and fetches what it missed through the service get_records
+Publishes   answers, ~/markers   what ask and locate answered
+Serves      query, locate, ask
+
+It holds a view of the log in memory, so it answers while the record node is being restarted. In one process with the
+record node, that node's memory is used instead of a view.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from embodied_mem_msgs.msg import AnswerStamped
+from embodied_mem_msgs.msg import Record as RecordMsg
+from embodied_mem_msgs.srv import Ask, GetRecords, Locate, Query
+from visualization_msgs.msg import MarkerArray
+
+from embodied_mem.errors import BadInputError, EmbodiedMemError, UnavailableError
+from embodied_mem.inference.select import default_embedder
+from embodied_mem.nodes import qos
+from embodied_mem.nodes.answering import Answering
+from embodied_mem.nodes.base import MemoryNode
+from embodied_mem.nodes.conversions import answers, queries
+from embodied_mem.nodes.conversions.markers import answer_markers
+from embodied_mem.nodes.conversions.observations import entry_from_msg
+from embodied_mem.nodes.conversions.packed import unpack_entries
+from embodied_mem.nodes.following import Follower
+from embodied_mem.nodes.settings import RecallSettings
+from embodied_mem.nodes.spin import run
+from embodied_mem.records.view import RecordView
+
+
+class RecallNode(MemoryNode):
+    """See the module docstring. `memory` gives the memory of a record node of the same process."""
+
+    Parameters = RecallSettings
+
+    def __init__(self, *, memory: Callable[[], RecordView | None] | None = None, **kwargs: Any) -> None:
+        super().__init__("recall", **kwargs)
+        self._memory = memory
+        self._follower: Any = None
+        self._waiting: list[tuple[int, Any]] = []  # number to be read, future
+
+    def configure(self) -> None:
+        p: RecallSettings = self.parameters
+        self._answers = self.publish_to(AnswerStamped, "answers", qos.ANSWERS)
+        self._markers = self.publish_to(MarkerArray, "~/markers", qos.MARKERS)
+        if self._memory is None:
+            embedder = default_embedder(p.embedder)
+            self._follower = Follower(
+                lambda: RecordView(embedder, clock=self.now_ns, threshold=p.threshold), self._fetch, self._advanced
+            )
+            self._fetcher = self.client_of(GetRecords, "get_records")
+            self.subscribe(RecordMsg, "records", qos.RECORDS, self._follow)
+            self.every(p.poll, self._follower.poll)
+        self.serve(Query, "query", self._query)
+        self.serve(Locate, "locate", self._locate)
+        self.serve(Ask, "ask", self._ask)
+
+    def activate(self) -> None:
+        if self._follower is not None:
+            self._follower.poll()
+
+    def cleanup(self) -> None:
+        self._follower = None
+
+    def diagnose(self) -> Mapping[str, object]:
+        if self._follower is None:
+            return {}
+        values = {"watermark": self._follower.view.watermark, "log_watermark": self._follower.log_watermark}
+        return {**values, "caught_up": self._follower.caught_up, **self._follower.counters}
+
+    # --- following the log -------------------------------------------------------------------------------------
+
+    def _follow(self, message: RecordMsg) -> None:
+        entry = entry_from_msg(message, blobs=False)
+        if entry.observation is not None:
+            self.notice_stamp(entry.observation.stamp_ns)
+        self._follower.entry(entry, message.epoch)
+
+    def _fetch(self, first: int) -> None:
+        self.executor.create_task(self._fetch_from, first)
+
+    async def _fetch_from(self, first: int) -> None:
+        follower = self._follower
+        try:
+            request = GetRecords.Request(first=first, limit=self.parameters.fetch, packed=True)
+            response = await self.call(self._fetcher, request, self.parameters.fetch_timeout)
+            entries = unpack_entries(response.packed)
+        except EmbodiedMemError as error:
+            self.get_logger().info(f"The log cannot be read yet: {error}", throttle_duration_sec=5.0)
+            follower.fetch_failed()
+            return
+        if follower is self._follower:
+            follower.batch(entries, response.watermark, response.epoch)
+
+    def _advanced(self, watermark: int) -> None:
+        for number, future in [item for item in self._waiting if item[0] <= watermark]:
+            self._waiting.remove((number, future))
+            future.set_result(None)
+
+    async def _view(self, read_to: int) -> RecordView:
+        """The view, once it has read `read_to` and has caught up with the log. Raises UnavailableError."""
+        if self._memory is not None:
+            memory = self._memory()
+            if memory is None:
+                raise UnavailableError("The record node of this process is not configured: try again in a moment.")
+            return memory
+        if not self._follower.caught_up:
+            raise UnavailableError(
+                f"Memory is still being read ({self._follower.view.watermark} of "
+                f"{self._follower.log_watermark or 'an unknown number of'} entries): try again in a moment."
+            )
+        if self._follower.view.watermark < read_to:
+            future = self.future()
+            self._waiting.append((read_to, future))
+            self._follower.poll()
+            late = f"Entry {read_to} was not read within {self.parameters.read_to_timeout:g} s: does it exist?"
+            await self.within(future, self.parameters.read_to_timeout, late)
+        return self._follower.view  # type: ignore[no-any-return]
+
+    # --- services ----------------------------------------------------------------------------------------------
+
+    async def _query(self, request: Any, response: Any) -> None:
+        view = await self._view(request.read_to)
+        query = queries.query_from_request(request, self.now_ns(), lambda seq: view.get(seq).observation.stamp_ns)
+        if query.k > self.parameters.max_k:
+            raise BadInputError(
+                f"k is {query.k:,}; this node returns at most {self.parameters.max_k:,} hits (parameter max_k)."
+            )
+        answers.fill_query_response(response, view.query(query))
+
+    async def _locate(self, request: Any, response: Any) -> None:
+        answering = Answering(await self._view(request.read_to), self.now_ns())
+        answer = answering.locate(
+            request.label, lambda stamp_of: queries.query_from_filter(request.filter, self.now_ns(), stamp_of)
+        )
+        self._publish_answer(f"where is the {request.label}?", answer, response)
+
+    async def _ask(self, request: Any, response: Any) -> None:
+        answering = Answering(await self._view(request.read_to), self.now_ns())
+        answer = answering.ask(request.question, request.map_id, answers.robot_of(request.robot), request.as_of or None)
+        self._publish_answer(request.question, answer, response)
+
+    def _publish_answer(self, question: str, answer: Any, response: Any) -> None:
+        response.answer = answers.answer_to_msg(answer, self.now_ns())
+        message = AnswerStamped(question=question, answer=response.answer)
+        message.header = response.answer.pose.header
+        self._answers.publish(message)
+        if self._markers.get_subscription_count():
+            header = response.answer.pose.header
+            self._markers.publish(answer_markers(response.answer, header.frame_id or "map", header.stamp))
+
+
+def main() -> int:
+    return run(lambda: [RecallNode()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
