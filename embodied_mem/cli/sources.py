@@ -31,7 +31,7 @@ def source_of(path: Path, *, detector: Detector | None, map_id: str, robot_id: s
     """The recording at `path`. Raises NotFoundError, BadInputError when it is none that is known."""
     if not path.exists():
         raise NotFoundError(f"There is no recording {path}.")
-    found = _recognise(path, detector, map_id)
+    found = _recognise(path, detector)
 
     def named() -> Iterator[Observation]:
         for number, obs in enumerate(found.observations()):
@@ -62,44 +62,34 @@ def _names_beside(model: Path) -> Path:
     return found[0]
 
 
-def _recognise(path: Path, detector: Detector | None, map_id: str) -> Source:
-    if path.is_dir() and any(path.glob("frame-*.pose.txt")):
-        return _frames(path, detector)
-    if path.suffix.lower() == ".dat":
-        return _laser(path)
+def _recognise(path: Path, detector: Detector | None) -> Source:
     if path.suffix.lower() == ".mcap" and path.is_file():
         from embodied_mem.exchange.mcap_file import has_records, read_mcap
 
         if has_records(path):
             return Source("records", None, lambda: (record.observation for record in read_mcap(path)))
-    bag_endings = (".bag", ".mcap", ".db3")
-    if path.suffix.lower() in bag_endings or (path.is_dir() and (path / "metadata.yaml").is_file()):
-        return _bag(path, detector)
-    raise BadInputError(
-        f"{path} is no recording that is known: a bag (.bag, .mcap, .db3, or a folder with metadata.yaml), a folder of "
-        "frame-*.pose.txt, or a laser log (.dat)."
-    )
+    from embodied_mem.perception.readers.bags import BagReader
+    from embodied_mem.perception.readers.laser2d import LaserLog
+    from embodied_mem.perception.readers.recording import open_recording
+    from embodied_mem.perception.rgbd import RgbdFrame, RgbdObserver
 
+    recording, observer = open_recording(path), RgbdObserver(detector)
 
-def _frames(path: Path, detector: Detector | None) -> Source:
-    from embodied_mem.perception.readers.folder import FrameFolder
-    from embodied_mem.perception.rgbd import RgbdObserver
-
-    folder, observer = FrameFolder(path), RgbdObserver(detector)
+    def observations() -> Iterator[Observation]:
+        for item in recording:
+            yield observer.observe(item) if isinstance(item, RgbdFrame) else item
 
     def remarks() -> list[str]:
-        lost = observer.without_depth
-        return [f"{lost} detections had no usable depth and were left out."] if lost else []
+        found = []
+        if observer.without_depth:
+            found.append(f"{observer.without_depth:,} detections had no usable depth and were left out.")
+        if isinstance(recording, BagReader):
+            found += recording.notes
+            found += [f"Left out {count:,} messages: {why}." for why, count in recording.skipped.most_common(5)]
+        return found
 
-    return Source("RGB-D frames", len(folder), lambda: (observer.observe(frame) for frame in folder), remarks)
-
-
-def _laser(path: Path) -> Source:
-    from embodied_mem.perception.readers.laser2d import LaserLog
-
-    log = LaserLog(path)
-    return Source("laser scans", len(log), lambda: iter(log))
-
-
-def _bag(path: Path, detector: Detector | None) -> Source:
-    raise BadInputError("bags: soon")
+    if isinstance(recording, BagReader):
+        kind = "bag"
+    else:
+        kind = "laser scans" if isinstance(recording, LaserLog) else "frames"
+    return Source(kind, len(recording), observations, remarks)

@@ -55,6 +55,7 @@ class MessageMaker:
             observation=self.observation(record.observation),
             about=0,
             command="",
+            epoch=0,
         )
 
     def observation(self, obs: Observation) -> Any:

@@ -81,7 +81,7 @@ def require_ros() -> None:
     for package, how in (("rclpy", "ROS 2"), ("embodied_mem_msgs", "the interfaces of this project")):
         if find_spec(package) is None:
             raise UnavailableError(
-                f"The nodes need {package} ({how}), which is not installed: run `make setup`, or source your ROS workspace. "
+                f"The nodes need {package} ({how}), not installed here: run `make setup` or source your workspace. "
                 "Commands on a folder (replay, ask, query ...) work without it."
             )
 
