@@ -57,11 +57,10 @@ class OnnxDetector:
     def detect(self, rgb: NDArray[np.uint8]) -> Boxes2D:
         """Boxes of an image (h, w, 3) RGB, strongest first."""
         tensor, scale, offset = _letterbox(rgb, self._side)
-        if self._nanodet:
-            tensor = (tensor[:, :, ::-1] - _NANODET_MEAN) / _NANODET_STD
-        else:
-            tensor = tensor / 255
-        outputs = self._session.run(None, {self._input: np.ascontiguousarray(tensor.transpose(2, 0, 1)[None])})
+        normal = (tensor[:, :, ::-1] - _NANODET_MEAN) / _NANODET_STD if self._nanodet else tensor / 255
+        outputs = self._session.run(
+            None, {self._input: np.ascontiguousarray(normal.transpose(2, 0, 1)[None], dtype=np.float32)}
+        )
         decode = decode_nanodet if self._nanodet else decode_yolo
         scores, boxes = decode([np.asarray(out, dtype=np.float64) for out in outputs], self._side)
         if scores.shape[1] != len(self._names):
@@ -75,7 +74,7 @@ class OnnxDetector:
 
 
 def decode_nanodet(outputs: Sequence[FloatArray], side: int) -> tuple[FloatArray, FloatArray]:
-    """Three class maps (1, cells, classes), already sigmoid, and three of distances (1, cells, 4 x bins): scores and boxes.
+    """Class maps (1, cells, classes), already sigmoid, and distances (1, cells, 4 x bins), three each.
 
     A distance to a side is the expectation over its bins, in strides (generalised focal loss, Li et al. 2020).
     """

@@ -110,15 +110,9 @@ def _check_shape(obs: Observation, limits: GateLimits) -> None:
         raise RefusedError(
             f"The caption has {len(obs.caption):,} characters, over {limits.max_caption:,}.", "too_large"
         )
-    if not (
-        obs.caption.strip()
-        or len(obs.detections)
-        or obs.view.detector
-        or obs.cloud is not None
-        or obs.vector is not None
-    ):
+    if not _says_something(obs):
         raise RefusedError(
-            "The observation is empty: no caption, detection, vector or cloud, and no detector ran.", "empty"
+            "The observation is empty: no caption, detection, vector, cloud or depth, and no detector ran.", "empty"
         )
     if obs.cloud is not None and (np.ndim(obs.cloud) != 2 or np.shape(obs.cloud)[1] != 3 or len(obs.cloud) == 0):
         raise RefusedError("The cloud is empty or not of the shape (n, 3): leave it out instead.", "bad_cloud")
@@ -126,6 +120,11 @@ def _check_shape(obs: Observation, limits: GateLimits) -> None:
         raise RefusedError("The cloud holds NaN or infinity: drop such points before sending it.", "bad_cloud")
     _check_detections(obs, limits)
     _check_vector(obs)
+
+
+def _says_something(obs: Observation) -> bool:
+    senses = obs.view.detector or obs.view.depth is not None
+    return bool(obs.caption.strip() or len(obs.detections) or senses or obs.cloud is not None or obs.vector is not None)
 
 
 def _check_detections(obs: Observation, limits: GateLimits) -> None:

@@ -57,7 +57,7 @@ class CaptionFile:
         if not self._rows:
             why = f": {self.refused[0][0]}: {self.refused[0][1]}" if self.refused else ""
             raise BadInputError(f"{self.path.name} holds no caption with a position{why}.")
-        self._origin = np.median([row.place[:2] for row in self._rows if row.degrees] or [[0.0, 0.0]], axis=0)
+        self._origin = np.median([row.place[:2] for row in self._rows if row.degrees] or [np.zeros(2)], axis=0)
 
     def __len__(self) -> int:
         return len(self._rows)
