@@ -1,0 +1,188 @@
+"""Exploration that covers the house: few viewpoints from which every surface is seen, a short tour, and the driving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.house.config import CameraConfig, RobotConfig
+from sim.house.furnish import REACH
+from sim.house.grid import Paths
+from sim.house.robot import Robot
+from sim.house.scene import Scene
+
+if TYPE_CHECKING:
+    from sim.house.world import House
+
+FloatArray = NDArray[np.float64]
+
+_LOOKAHEAD = 0.32  # metres
+_ARRIVED = 0.12
+_ENOUGH = 0.995  # of what can be covered
+
+
+def coverage_targets(house: House, paths: Paths) -> FloatArray:
+    """(n, 3) points that a sweep has to look at: just above every surface that may carry things, and the floor."""
+    points: list[FloatArray] = []
+    for thing in house.furniture:
+        for surface in thing.surfaces:
+            lo, hi = np.array(surface.lo), np.array(surface.hi)
+            n = np.maximum(np.ceil((hi - lo) / 0.3).astype(int), 1)
+            xs, ys = (lo[i] + (np.arange(n[i]) + 0.5) / n[i] * (hi[i] - lo[i]) for i in (0, 1))
+            flat = thing.to_map(np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2))
+            height = np.full((len(flat), 1), thing.position[2] + surface.height + 0.07)
+            points.append(np.concatenate([flat, height], axis=1))
+    grid = paths.grid
+    step = round(0.45 / grid.cell)
+    rows, columns = np.nonzero(~grid.occupied)
+    coarse = (rows % step == step // 2) & (columns % step == step // 2)
+    floor = grid.centers(rows[coarse], columns[coarse])
+    inside = np.array([bool(house.plan.room_at(float(x), float(y))) for x, y in floor])
+    floor = floor[inside]
+    points.append(np.concatenate([floor, np.full((len(floor), 1), 0.08)], axis=1))
+    return np.concatenate(points)
+
+
+def choose_viewpoints(
+    house: House, scene: Scene, paths: Paths, camera: CameraConfig, view_range: float
+) -> tuple[FloatArray, FloatArray]:
+    """Greedy cover: (k, 2) points from which, turning around, every target that can be seen is seen; and the targets."""
+    grid = paths.grid
+    step = round(0.35 / grid.cell)
+    where = np.round((paths.points - grid.origin) / grid.cell - 0.5).astype(int)
+    spots = paths.points[(where % step == 0).all(axis=1) & (grid.clearance(paths.points) > REACH + 0.03)]
+    eyes = np.concatenate([spots, np.full((len(spots), 1), camera.height)], axis=1)
+    targets = coverage_targets(house, paths)
+    offset = targets[None] - eyes[:, None]
+    flat = np.hypot(offset[..., 0], offset[..., 1])
+    elevation = np.arctan2(offset[..., 2], flat)
+    half = np.arctan(camera.height_px / 2 / camera.intrinsics[1])
+    pitch = np.radians(camera.pitch_deg)
+    in_frame = (elevation > -pitch - half + 0.06) & (elevation < -pitch + half - 0.06)
+    covers = scene.sees(eyes, targets) & in_frame & (flat < view_range)
+    coverable = covers.any(axis=0)
+    chosen: list[int] = []
+    open_targets = coverable.copy()
+    while open_targets.sum() > (1 - _ENOUGH) * coverable.sum():
+        gain = covers[:, open_targets].sum(axis=1)
+        best = int(np.argmax(gain))
+        if gain[best] < 2:
+            break
+        chosen.append(best)
+        open_targets &= ~covers[best]
+    return spots[chosen], targets[coverable]
+
+
+def shortest_tour(costs: FloatArray) -> list[int]:
+    """Order of the nodes 1.. of a (n, n) cost matrix, from node 0 and not back: nearest neighbour, then 2-opt."""
+    left, tour = set(range(1, len(costs))), [0]
+    while left:
+        nearest = min(left, key=lambda node: (costs[tour[-1], node], node))
+        tour.append(nearest)
+        left.remove(nearest)
+    improved = True
+    while improved:
+        improved = False
+        for i in range(1, len(tour) - 1):
+            for j in range(i + 1, len(tour)):
+                a, b, c = tour[i - 1], tour[i], tour[j]
+                d = tour[j + 1] if j + 1 < len(tour) else None
+                gain = costs[a, b] - costs[a, c] + (0.0 if d is None else costs[c, d] - costs[b, d])
+                if gain > 1e-9:
+                    tour[i : j + 1] = tour[i : j + 1][::-1]
+                    improved = True
+    return tour[1:]
+
+
+class Explorer:
+    """Drives one sweep: to each viewpoint of a tour, where the robot turns around once."""
+
+    def __init__(
+        self, house: House, scene: Scene, camera: CameraConfig, robot: RobotConfig, start: FloatArray, view_range: float
+    ) -> None:
+        self.config = robot
+        self.paths = Paths(house.grid(), REACH, start if house.grid().clearance(start) > REACH else house.start)
+        viewpoints, self.targets = choose_viewpoints(house, scene, self.paths, camera, view_range)
+        stops = np.concatenate([np.asarray(start, dtype=np.float64)[None], viewpoints])
+        nodes = [self.paths.node_near(stop) for stop in stops]
+        costs = np.stack([self.paths.from_point(stop)[0][nodes] for stop in stops])
+        self.stops = [stops[i] for i in shortest_tour(costs)]
+        self._turn = 2 * np.pi - 0.5 * np.radians(camera.hfov_deg)
+        self._next = 0
+        self._path: FloatArray | None = None
+        self._turned: float | None = None
+        self._last_yaw = 0.0
+        self._side = 1.0
+
+    @property
+    def done(self) -> bool:
+        return self._next >= len(self.stops)
+
+    @property
+    def progress(self) -> float:
+        """0..1, by viewpoints done."""
+        return self._next / max(1, len(self.stops))
+
+    def command(self, robot: Robot, dt: float) -> tuple[float, float]:
+        """Speeds (m/s, rad/s) for the next `dt` seconds."""
+        if self.done:
+            return 0.0, 0.0
+        if self._turned is not None:
+            return self._turn_around(robot)
+        if self._path is None or robot.blocked:
+            _, before = self.paths.from_point(robot.position)
+            self._path = self.paths.path(before, self.paths.node_near(self.stops[self._next]))
+        end = self._path[-1]
+        left = float(np.hypot(*(end - robot.position)))
+        if left < _ARRIVED and len(self._path) <= 2:
+            self._turned, self._last_yaw = 0.0, robot.yaw
+            self._side = self._better_side(robot)
+            return 0.0, 0.0
+        return self._follow(robot, dt)
+
+    def _follow(self, robot: Robot, dt: float) -> tuple[float, float]:
+        assert self._path is not None
+        while len(self._path) > 2 and np.hypot(*(self._path[1] - robot.position)) < _LOOKAHEAD / 2:
+            self._path = self._path[1:]
+        aim = self._path[1] if len(self._path) > 1 else self._path[0]
+        offset = aim - robot.position
+        error = float((np.arctan2(offset[1], offset[0]) - robot.yaw + np.pi) % (2 * np.pi) - np.pi)
+        # Slow down for the corner at the way-point: at full speed the robot would be carried past it.
+        room = max(0.0, float(np.hypot(*offset)) - 0.04)
+        corner = 0.0
+        if len(self._path) > 2:
+            after = self._path[2] - self._path[1]
+            bend = abs(
+                float((np.arctan2(after[1], after[0]) - np.arctan2(offset[1], offset[0]) + np.pi) % (2 * np.pi) - np.pi)
+            )
+            corner = self.config.max_speed * max(0.0, 1 - bend / 0.9)
+        speed = min(self.config.max_speed, np.sqrt(corner**2 + 1.6 * self.config.acceleration * room))
+        speed *= max(0.0, 1 - abs(error) / 0.5)
+        return float(speed), float(np.clip(3.0 * error, -self.config.max_turn_rate, self.config.max_turn_rate))
+
+    def _better_side(self, robot: Robot) -> float:
+        """Turn the way round that ends nearer to where the next leg leads."""
+        if self._next + 1 >= len(self.stops):
+            return 1.0
+        _, before = self.paths.from_point(robot.position)
+        leg = self.paths.path(before, self.paths.node_near(self.stops[self._next + 1]))
+        if len(leg) < 2:
+            return 1.0
+        ahead = np.arctan2(*(leg[1] - robot.position)[::-1])
+        off = [abs((robot.yaw + side * self._turn - ahead + np.pi) % (2 * np.pi) - np.pi) for side in (1, -1)]
+        return 1.0 if off[0] <= off[1] else -1.0
+
+    def _turn_around(self, robot: Robot) -> tuple[float, float]:
+        assert self._turned is not None
+        step = float((robot.yaw - self._last_yaw + np.pi) % (2 * np.pi) - np.pi)
+        self._turned += self._side * step
+        self._last_yaw = robot.yaw
+        left = self._turn - self._turned
+        if left < 0.03:
+            self._turned, self._path = None, None
+            self._next += 1
+            return 0.0, 0.0
+        rate = min(self.config.max_turn_rate, np.sqrt(1.6 * self.config.turn_acceleration * left))
+        return 0.0, float(self._side * rate)
