@@ -50,7 +50,8 @@ class Perceiver:
 
     def __init__(self, settings: PerceptionSettings) -> None:
         self._settings = settings
-        self._mount = Mount(settings.mount)
+        self._camera_mount = Mount(settings.mount)
+        self._lidar_mount, self._scan_mount = Mount(settings.lidar_mount), Mount(settings.scan_mount)
         self.counters: Counter[str] = Counter(observations=0, nothing_new=0)
         self._rgbd = RgbdObserver(
             detector=_detector(settings),
@@ -74,7 +75,7 @@ class Perceiver:
         classes: tuple[str, ...] = (),
     ) -> Observation | None:
         """An RGB-D frame; `boxes` of another node with the name of its detector. None when it shows nothing new."""
-        position, orientation = self._mount.sensor_pose(robot)
+        position, orientation = self._camera_mount.sensor_pose(robot)
         named = self._named("camera", robot)
         frame = RgbdFrame(stamp_ns, rgb, depth, camera, position, orientation, covariance=robot.covariance, **named)
         seen = self._rgbd.observe(frame, boxes, detector_name=detector or "external", classes=classes)
@@ -83,7 +84,7 @@ class Perceiver:
 
     def lidar(self, stamp_ns: int, points: NDArray[np.float32], robot: PoseSample) -> Observation | None:
         """A LiDAR sweep; None between keyframes."""
-        position, orientation = self._mount.sensor_pose(robot)
+        position, orientation = self._lidar_mount.sensor_pose(robot)
         fields = {**self._named("lidar", robot), "covariance": robot.covariance}
         reach = self._settings.lidar_range
         return self._counted(
@@ -96,7 +97,7 @@ class Perceiver:
         self, stamp_ns: int, angles: NDArray[np.float64], ranges: NDArray[np.float64], robot: PoseSample
     ) -> Observation | None:
         """A planar scan; None between keyframes."""
-        position, orientation = self._mount.sensor_pose(robot)
+        position, orientation = self._scan_mount.sensor_pose(robot)
         fields = {**self._named("scan", robot), "covariance": robot.covariance}
         reach = self._settings.lidar_range
         return self._counted(
@@ -107,7 +108,7 @@ class Perceiver:
 
     def caption(self, stamp_ns: int, text: str, robot: PoseSample) -> Observation | None:
         """What a captioner said."""
-        position, orientation = self._mount.sensor_pose(robot)
+        position, orientation = self._camera_mount.sensor_pose(robot)
         fields = {**self._named("captioner", robot), "covariance": robot.covariance}
         return self._counted(observe_caption(stamp_ns, text, position, orientation, **fields))
 

@@ -43,6 +43,7 @@ class RecallNode(MemoryNode):
         super().__init__("recall", **kwargs)
         self._memory = memory
         self._follower: Any = None
+        self._failures = 0  # fetches in a row that were not answered
         self._waiting: list[tuple[int, Any]] = []  # number to be read, future
 
     def configure(self) -> None:
@@ -89,14 +90,20 @@ class RecallNode(MemoryNode):
         follower = self._follower
         try:
             request = GetRecords.Request(first=first, limit=self.parameters.fetch, packed=True)
-            response = await self.call(self._fetcher, request, self.parameters.fetch_timeout)
+            patience = self.parameters.fetch_timeout * 2 ** min(self._failures, 4)  # a long batch takes its time
+            response = await self.call(self._fetcher, request, patience)
             entries = unpack_entries(response.packed)
+            if follower is self._follower:
+                self.notice_stamp(entries[-1].logged_ns if entries else 0)
+                follower.batch(entries, response.watermark, response.epoch)
+            self._failures = 0
         except EmbodiedMemError as error:
+            self._failures += 1
             self.get_logger().info(f"The log cannot be read yet: {error}", throttle_duration_sec=5.0)
             follower.fetch_failed()
-            return
-        if follower is self._follower:
-            follower.batch(entries, response.watermark, response.epoch)
+        except Exception as error:
+            self.fault("reading the log", error)
+            follower.fetch_failed()
 
     def _advanced(self, watermark: int) -> None:
         for number, future in [item for item in self._waiting if item[0] <= watermark]:
@@ -121,7 +128,7 @@ class RecallNode(MemoryNode):
             self._follower.poll()
             late = f"Entry {read_to} was not read within {self.parameters.read_to_timeout:g} s: does it exist?"
             await self.within(future, self.parameters.read_to_timeout, late)
-        return self._follower.view  # type: ignore[no-any-return]
+        return self._follower.view
 
     # --- services ----------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from embodied_mem.errors import EmbodiedMemError, UnavailableError
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
+from embodied_mem.nodes.conversions.basics import ns_to_stamp
 from embodied_mem.nodes.conversions.markers import memory_markers
 from embodied_mem.nodes.conversions.observations import entry_to_msg, observation_from_msg
 from embodied_mem.nodes.memory_folder import memory_folder
@@ -72,7 +73,7 @@ class RecordNode(MemoryNode):
         self.worker = Worker(
             "record", self.recorder.work, capacity=p.queue, batch=p.batch,
             on_error=lambda error: self.fault("writing", error),
-            on_drop=lambda _: self._tell(Event("dropped", 0, "More came than can be written: the oldest went.")),
+            on_drop=lambda item: self._tell(Event("dropped", 0, "More came than can be written.", item.stamp_ns)),
         )  # fmt: skip
         self.subscribe(ObservationMsg, "observations", qos.OBSERVATIONS, self._observe)
         RecordServices(self, self.memory)
@@ -116,10 +117,11 @@ class RecordNode(MemoryNode):
 
     def _observe(self, message: ObservationMsg) -> None:
         try:
-            self.observe(observation_from_msg(message))
+            observation = observation_from_msg(message)
         except EmbodiedMemError as error:
             self._tell(Event("refused", 0, str(error)))
             raise
+        self.observe(observation)
 
     def _publish(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -135,7 +137,7 @@ class RecordNode(MemoryNode):
 
     def _tell(self, event: Event) -> None:
         message = MemoryEvent(type=event.type, seq=event.seq, text=event.text)
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = ns_to_stamp(event.stamp_ns or self.now_ns())
         self._events.publish(message)
 
     def _embed(self, steps: Iterator[int]) -> None:

@@ -23,11 +23,15 @@ _EVENT_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to memory; `type` as in MemoryEvent.msg, `seq` 0 when there is none."""
+    """Something that happened to memory; `type` as in MemoryEvent.msg, `seq` 0 when there is none.
+
+    stamp_ns: of the observation that it is about, 0 for another kind of event
+    """
 
     type: str
     seq: int
     text: str
+    stamp_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +71,7 @@ class Recorder:
         try:
             admitted = self.memory.remember(observation, durable=durable)
         except RefusedError as refusal:
-            self._on_event(Event("refused", 0, str(refusal)))
+            self._on_event(Event("refused", 0, str(refusal), observation.stamp_ns))
             raise
         self._tell(admitted, observation)
         return admitted
@@ -83,13 +87,13 @@ class Recorder:
         outcomes = self.memory.remember_many(observations)
         for observation, outcome in zip(observations, outcomes, strict=True):
             if isinstance(outcome, EmbodiedMemError):
-                self._on_event(Event("refused", 0, str(outcome)))
+                self._on_event(Event("refused", 0, str(outcome), observation.stamp_ns))
             else:
                 self._tell(outcome, observation)
 
     def _tell(self, admitted: Admitted, observation: Observation) -> None:
         kind = "folded" if admitted.folded else "admitted"
-        self._on_event(Event(kind, admitted.seq, observation.caption))
+        self._on_event(Event(kind, admitted.seq, observation.caption, observation.stamp_ns))
 
 
 def _runs(batch: Sequence[Observation | Job]) -> Iterator[list[Observation] | Job]:

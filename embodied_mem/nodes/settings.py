@@ -55,9 +55,10 @@ class PerceptionSettings:
     map_frame: str = parameter("", "Frame of the observations; empty = the frame that odom names.")
     map_id: str = parameter("", "Map of the observations; empty = the memory's current one.")
     mount: str = parameter(
-        "0 0 0 0 0 0",
-        "Where the sensor sits on the robot: x y z (metres) roll pitch yaw (radians), in the frame that odom moves.",
+        "0 0 0 0 0 0", "Where the camera sits, in the frame that odom moves: x y z (metres) roll pitch yaw (radians)."
     )
+    lidar_mount: str = parameter("0 0 0 0 0 0", "The same of the LiDAR.")
+    scan_mount: str = parameter("0 0 0 0 0 0", "The same of the scanner.")
     min_range: float = parameter(0.2, "Metres; nearer depth is left out.", above=0.0)
     max_range: float = parameter(6.0, "Metres; depth beyond is left out of boxes and clouds.", above=0.0)
     lidar_range: float = parameter(60.0, "Metres; returns of points and scan beyond are left out.", above=0.0)
@@ -80,8 +81,10 @@ class RecallSettings:
     embedder: str = parameter("auto", "What turns questions into vectors: as in record.", choices=EMBEDDERS)
     threshold: float = parameter(0.3, "Cosine below which a text finds nothing.", low=-1.0, high=1.0)
     fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
-    fetch_timeout: float = parameter(5.0, "Seconds to wait for the record node before asking again.", above=0.0)
-    poll: float = parameter(2.0, "Seconds between looks whether anything was missed.", above=0.0)
+    fetch_timeout: float = parameter(
+        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
+    )
+    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
     read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
     max_k: int = parameter(200, "The most hits of one query over ROS.", low=1, high=10_000)
 
@@ -91,18 +94,23 @@ class SimSettings:
     """Parameters of `sim`."""
 
     world: str = parameter("house", "The generated house, or recorded frames.", choices=("house", "frames"))
+    config: str = parameter("", "YAML file with settings of the house and its robot; empty = defaults.")
     frames: str = parameter("", "Folder of the frames to play, for world: frames.")
     seed: int = parameter(1, "Everything that is random follows from it.", low=0)
     real_time_factor: float = parameter(
-        1.0, "Simulated seconds a second; 0 = lock-step: the next frame follows as soon as the last one was perceived.",
+        1.0, "Simulated seconds a second; 0 = lock-step: the next frame follows as soon as the last one is remembered.",
         low=0.0, high=100.0,
     )  # fmt: skip
-    lock_step_timeout: float = parameter(2.0, "Seconds to wait for an observation in lock-step.", above=0.0)
+    lock_step_timeout: float = parameter(2.0, "Seconds to wait for that in lock-step.", above=0.0)
     drive: str = parameter("explore", "Who drives.", choices=("explore", "cmd_vel"))
     max_frames: int = parameter(0, "Stop after so many frames; 0 = when the world says that it is done.", low=0)
     scan: bool = parameter(False, "Publish scan too.")
     points: bool = parameter(False, "Publish points (LiDAR) too.")
     truth: bool = parameter(False, "Publish ~/truth, markers of what really is where, for a person who watches.")
+    truth_file: str = parameter("", "Write what really was where here, for judges; empty = nowhere.")
+    checkpoint: str = parameter(
+        "", "File that says how far the run is; a simulator that is started again goes on there. Empty = begins anew."
+    )
 
 
 @dataclass(frozen=True)

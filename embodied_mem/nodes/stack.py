@@ -11,6 +11,14 @@ from embodied_mem.nodes.parameters import OF_ROS, build
 from embodied_mem.nodes.settings import SETTINGS
 from embodied_mem.nodes.supervisor import NodeProcess
 
+# What perception needs to know of the simulated robot: its camera (sim.house.config.CameraConfig) and its detector.
+OF_THE_SIMULATOR: dict[str, Any] = {
+    "external_detections": True,
+    "reliability": "reliable",
+    "mount": "0.05 0 1.2 0 0.279253 0",
+    "lidar_mount": "0 0 1.4 0 0 0",
+    "scan_mount": "0 0 0.2 0 0 0",
+}
 ORDER = ("record", "recall", "perception", "sim")  # in which they are brought up
 
 
@@ -34,40 +42,40 @@ def stack(
     if unknown:
         raise BadInputError(f"There is no node {sorted(unknown)[0]!r}: the nodes are {', '.join(ORDER)}.")
     ordered = [name for name in ORDER if name in nodes]
+    if "sim" in nodes:
+        given["perception"] = {**OF_THE_SIMULATOR, **given.get("perception", {})}
     given.setdefault("manager", {}).setdefault("nodes", ordered)
-    for name in ordered if not composed else []:
+    for name in ordered:
         given.setdefault(name, {})
     for name, values in given.items():
         build(name, SETTINGS[name], values)
     files = [argument for file in parameter_files for argument in ("--params-file", str(file))]
     shared = [*files, *(["-r", f"__ns:={_absolute(namespace)}"] if namespace else [])]
     if composed:
-        arguments = [*shared, *_timing(None, use_sim_time and "sim" not in ordered)]
+        arguments = [*shared, *_timing(use_sim_time)]
         for name in ordered:
-            arguments += _arguments(name, given.get(name, {}), (remaps or {}).get(name, {}))
+            arguments += _arguments(f"{name}:", given[name], (remaps or {}).get(name, {}))
         return [NodeProcess("stack", "embodied_mem.nodes.stack_node", (*arguments, "-p", f"nodes:={_yaml(ordered)}"))]
     processes = []
     for name in [*ordered, "manager"]:
         sim_time = use_sim_time and name not in ("sim", "manager")
-        arguments = [*shared, *_timing(name, sim_time)]
-        arguments += _arguments(name, given[name], (remaps or {}).get(name, {}))
+        arguments = [*shared, *_timing(sim_time)]
+        arguments += _arguments("", given[name], (remaps or {}).get(name, {}))
         processes.append(NodeProcess(name, f"embodied_mem.nodes.{name}_node", tuple(arguments)))
     return processes
 
 
-def _arguments(name: str, values: Mapping[str, Any], remaps: Mapping[str, str]) -> list[str]:
+def _arguments(prefix: str, values: Mapping[str, Any], remaps: Mapping[str, str]) -> list[str]:
     found = []
     for key, value in values.items():
-        found += ["-p", f"{name}:{key}:={_yaml(value)}"]
+        found += ["-p", f"{prefix}{key}:={_yaml(value)}"]
     for source, target in remaps.items():
-        found += ["-r", f"{name}:{source}:={target}"]
+        found += ["-r", f"{prefix}{source}:={target}"]
     return found
 
 
-def _timing(name: str | None, use_sim_time: bool) -> list[str]:
-    if not use_sim_time:
-        return []
-    return ["-p", f"{name}:{OF_ROS[0]}:=true" if name else f"{OF_ROS[0]}:=true"]
+def _timing(use_sim_time: bool) -> list[str]:
+    return ["-p", f"{OF_ROS[0]}:=true"] if use_sim_time else []
 
 
 def _yaml(value: Any) -> str:

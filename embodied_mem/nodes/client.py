@@ -1,0 +1,269 @@
+"""A robot's memory in ten lines: remember, find, ask.
+
+    from embodied_mem.nodes.client import MemoryClient
+
+    with MemoryClient() as memory:
+        memory.remember("A red mug stands on the kitchen table.", position=(1.0, 2.0, 0.9))
+        print(memory.ask("where is the red mug?").sentence)
+        for hit in memory.query("something to drink from", k=3).hits:
+            print(hit.seq, hit.position, hit.score)
+
+Every call has a time-out and raises the errors of embodied_mem.errors with the sentence that the node gave. What this
+client wrote, its questions find: each waits until the answering node has read that far.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rclpy
+from embodied_mem_msgs.srv import Ask, Correct, Forget, GetRecords, Locate, ReAnchor, Remember, SetMap, Undo
+from embodied_mem_msgs.srv import Query as QuerySrv
+from geometry_msgs.msg import PoseStamped, Quaternion, Transform, Vector3
+from numpy.typing import ArrayLike
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from embodied_mem import errors
+from embodied_mem.geometry import quaternion_from_matrix
+from embodied_mem.nodes.conversions.basics import make_pose
+from embodied_mem.nodes.conversions.observations import observation_to_msg
+from embodied_mem.nodes.conversions.packed import unpack_entries
+from embodied_mem.nodes.conversions.queries import filter_from_query, request_from_query
+from embodied_mem.nodes.conversions.results import answer_of, path_msg, query_result
+from embodied_mem.nodes.results import QueryResult
+from embodied_mem.recall.answer import Answer
+from embodied_mem.records.entry import Entry
+from embodied_mem.records.memory import Admitted
+from embodied_mem.records.observation import Observation
+from embodied_mem.records.query import Query
+
+_ERRORS: dict[int, type[errors.EmbodiedMemError]] = {
+    kind.code: kind
+    for kind in (
+        errors.BadInputError, errors.UnknownMapError, errors.ModelMismatchError, errors.NotFoundError,
+        errors.RefusedError, errors.StorageError, errors.UnavailableError,
+    )
+}  # fmt: skip
+_RETRY_S = 0.1
+_FIRST_PATIENCE_S = 1.0  # a request to a node that was just killed is lost: asked again after this, then after twice it
+_REPEATABLE = ("query", "locate", "ask", "get_records", "remember")  # remember: a repetition is folded into the first
+_UPRIGHT = (0.0, 0.0, 0.0, 1.0)
+
+
+class MemoryClient:
+    """Talks to the record and recall nodes of `namespace`; not thread-safe.
+
+    timeout_s  for discovery and for every call; a node that is being restarted is waited for that long
+    node       an existing node to use (nobody else may be spinning it); default: one of its own
+    """
+
+    def __init__(
+        self, namespace: str = "", *, timeout_s: float = 10.0, node: Node | None = None, use_sim_time: bool = False
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.wrote = 0  # the highest number that this client caused
+        self._space = namespace.rstrip("/")
+        self._context: Context | None = None
+        if node is None:
+            self._context = Context()
+            rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+            overrides = [rclpy.parameter.Parameter("use_sim_time", value=use_sim_time)]
+            node = Node("memory_client", context=self._context, parameter_overrides=overrides, enable_rosout=False)
+        self._node = node
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._clients: dict[str, Any] = {}
+
+    def wait_until_ready(self, timeout_s: float | None = None) -> None:
+        """Wait until memory answers. Raises UnavailableError with the reason when it does not in time."""
+        self.query(k=1, timeout_s=timeout_s)
+
+    # --- writing -----------------------------------------------------------------------------------------------
+
+    def remember(
+        self,
+        what: str | Observation,
+        *,
+        position: ArrayLike = (0.0, 0.0, 0.0),
+        orientation: ArrayLike = _UPRIGHT,
+        stamp_ns: int | None = None,
+        frame_id: str = "map",
+        durable: bool = False,
+        **fields: Any,
+    ) -> Admitted:
+        """A caption seen from a pose, or a whole observation. `fields` are further ones of Observation."""
+        if isinstance(what, str):
+            where = np.asarray(position, dtype=np.float64), np.asarray(orientation, dtype=np.float64)
+            stamp = stamp_ns if stamp_ns is not None else self._node.get_clock().now().nanoseconds or time.time_ns()
+            what = Observation(stamp, *where, frame_id=frame_id, caption=what, **fields)
+        request = Remember.Request(observation=observation_to_msg(what), ack=int(durable))
+        response = self.call(Remember, "remember", request)
+        self._note(response.seq)
+        return Admitted(response.seq, response.folded)
+
+    def correct(
+        self,
+        seq: int,
+        *,
+        caption: str | None = None,
+        position: ArrayLike | None = None,
+        orientation: ArrayLike | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> int:
+        """Change a record; returns the number of the command."""
+        request = Correct.Request(seq=seq)
+        if caption is not None:
+            request.fields.append("caption")
+            request.caption = caption
+        if position is not None or orientation is not None:
+            if position is None or orientation is None:
+                known = self.query(seqs=(seq,), map_id="*", k=1).hits
+                if not known:
+                    raise errors.NotFoundError(f"There is no record {seq}.")
+                position = known[0].sensor_position if position is None else position
+                orientation = known[0].sensor_orientation if orientation is None else orientation
+            request.fields.append("pose")
+            request.pose = make_pose(position, orientation)
+        if labels is not None:
+            request.fields.append("labels")
+            request.labels = list(labels)
+        return self._note(self.call(Correct, "correct", request).command_seq)
+
+    def forget(self, seqs: Sequence[int] = (), *, dry_run: bool = False, when: str = "", **restrictions: Any) -> int:
+        """Forget records by number, or all that the restrictions (fields of Query) leave; returns how many."""
+        request = Forget.Request(
+            seqs=list(seqs), filter=filter_from_query(Query(**restrictions), when), dry_run=dry_run
+        )
+        response = self.call(Forget, "forget", request)
+        self._note(response.command_seq)
+        return int(response.count)
+
+    def undo(self, command_seq: int = 0) -> int:
+        """Take a command back, the newest when none is named; returns which it was."""
+        response = self.call(Undo, "undo", Undo.Request(command_seq=command_seq))
+        self._note(response.undo_seq)
+        return int(response.undone)
+
+    def set_map(self, map_id: str, *, parent: str = "", transform: ArrayLike | None = None) -> str:
+        """Name the current map; `transform` (4, 4) leads from it to `parent`. Returns the map before."""
+        request = SetMap.Request(map_id=map_id, parent_map_id=parent, use_transform=transform is not None)
+        if transform is not None:
+            matrix = np.asarray(transform, dtype=np.float64)
+            x, y, z, w = quaternion_from_matrix(matrix[:3, :3]).tolist()
+            tx, ty, tz = matrix[:3, 3].tolist()
+            request.transform = Transform(
+                translation=Vector3(x=tx, y=ty, z=tz), rotation=Quaternion(x=x, y=y, z=z, w=w)
+            )
+        response = self.call(SetMap, "set_map", request)
+        self._note(response.command_seq)
+        return str(response.previous)
+
+    def re_anchor(self, map_id: str, stamps_ns: ArrayLike, before: ArrayLike, after: ArrayLike) -> int:
+        """Move a map's records: stamps (n,) and poses (n, 7) before and after. Returns how many moved."""
+        request = ReAnchor.Request(map_id=map_id, before=path_msg(stamps_ns, before), after=path_msg(stamps_ns, after))
+        response = self.call(ReAnchor, "re_anchor", request)
+        self._note(response.command_seq)
+        return int(response.moved)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def query(
+        self, text: str | None = None, *, when: str = "", timeout_s: float | None = None, **restrictions: Any
+    ) -> QueryResult:
+        """Exact search; `restrictions` are the fields of records.query.Query, `when` a time in words."""
+        request = request_from_query(Query(text=text, **restrictions), when)
+        request.read_to = self.wrote
+        return query_result(self.call(QuerySrv, "query", request, timeout_s))
+
+    def locate(self, label: str, *, when: str = "", **restrictions: Any) -> Answer:
+        """Where the thing with this label is."""
+        request = Locate.Request(label=label, filter=filter_from_query(Query(**restrictions), when), read_to=self.wrote)
+        return answer_of(self.call(Locate, "locate", request).answer)
+
+    def ask(
+        self, question: str, *, robot: tuple[ArrayLike, ArrayLike] | None = None, map_id: str = "", as_of: int = 0
+    ) -> Answer:
+        """A question in words; `robot`: position (3,) and orientation (4,), for "here" and "near me"."""
+        request = Ask.Request(question=question, map_id=map_id, as_of=as_of, read_to=self.wrote)
+        if robot is not None:
+            request.robot = PoseStamped(pose=make_pose(*robot))
+            request.robot.header.frame_id = "map"
+        return answer_of(self.call(Ask, "ask", request).answer)
+
+    def entries(self, first: int = 1, limit: int = 256, *, blobs: bool = False) -> list[Entry]:
+        """Entries of the log from number `first` on."""
+        request = GetRecords.Request(first=first, limit=limit, include_blobs=blobs, packed=True)
+        return unpack_entries(self.call(GetRecords, "get_records", request).packed)
+
+    # --- calling -----------------------------------------------------------------------------------------------
+
+    def call(self, kind: Any, name: str, request: Any, timeout_s: float | None = None) -> Any:
+        """Call a service by its type and relative name. A node that is not ready yet is asked again until the time-out.
+
+        Raises the error that the node's error_code means, UnavailableError when nobody answers in time.
+        """
+        deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
+        patience = _FIRST_PATIENCE_S
+        while True:
+            until = min(time.monotonic() + patience, deadline) if name in _REPEATABLE else deadline
+            response, sentence = self._try(kind, name, request, until, deadline)
+            patience *= 2
+            if response is not None and response.error_code == 0:
+                return response
+            if response is not None and response.error_code != errors.UnavailableError.code:
+                raise _ERRORS.get(response.error_code, errors.EmbodiedMemError)(response.message)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise errors.UnavailableError(response.message if response is not None else sentence)
+            self._executor.spin_once(timeout_sec=min(_RETRY_S, left))
+
+    def close(self) -> None:
+        """Leave the ROS graph (unless the node was given)."""
+        for client in self._clients.values():
+            self._node.destroy_client(client)
+        self._clients.clear()
+        self._executor.remove_node(self._node)
+        self._executor.shutdown()
+        if self._context is not None:
+            self._node.destroy_node()
+            self._context.try_shutdown()
+
+    def __enter__(self) -> MemoryClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _try(self, kind: Any, name: str, request: Any, until: float, deadline: float) -> tuple[Any, str]:
+        """The response, or None and the reason why there is none. The service is awaited to `deadline`."""
+        full = f"{self._space}/{name}" if self._space else name
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = self._node.create_client(kind, full)
+        if not client.service_is_ready() and not client.wait_for_service(max(deadline - time.monotonic(), 0.0)):
+            return (
+                None,
+                f"Nobody serves {client.srv_name}: are the nodes running (`embodied-mem up`) in this ROS domain?",
+            )
+        future = client.call_async(request)
+        self._executor.spin_until_future_complete(future, max(until - time.monotonic(), 0.0))
+        if not future.done():
+            client.remove_pending_request(future)
+            doubt = (
+                "" if name in _REPEATABLE else " It may have been carried out all the same: look before you repeat it."
+            )
+            return None, f"Service {client.srv_name} did not answer in time.{doubt}"
+        return future.result(), ""
+
+    def _note(self, seq: int) -> int:
+        self.wrote = max(self.wrote, int(seq))
+        return int(seq)
