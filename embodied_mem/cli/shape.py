@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from embodied_mem.nodes.results import AskResult, Found
+    from embodied_mem.recall.answer import Answer, Evidence
     from embodied_mem.records.observation import Record
     from embodied_mem.records.query import Hit
 
@@ -127,3 +129,45 @@ def record_line(record: Shape) -> str:
         f"{record['seq']:>6}  {record['time'][:23].replace('T', ' ')}  {place_words(record['position']):<24} "
         f"{textwrap.shorten(caption, 80, placeholder=' …')}{times}"
     )
+
+
+def answer_shape(answer: Answer | AskResult) -> Shape:
+    """An answer, from the core or from a node."""
+    placed = answer.position is not None
+    return {
+        "kind": answer.kind,
+        "found": bool(answer.found),
+        "sentence": answer.sentence,
+        "probability": float(answer.probability),
+        "pose": {"position": _floats(answer.position), "orientation": _floats(answer.orientation)} if placed else None,
+        "extent": _floats(answer.extent),
+        "age_s": float(answer.age_s),
+        "map_id": answer.map_id,
+        "frame_id": answer.frame_id,
+        "count": int(answer.count),
+        "interpretation": answer.interpretation,
+        "reason": answer.reason,
+        "exact": bool(answer.exact),
+        "evidence": [evidence_shape(item) for item in answer.evidence],
+    }
+
+
+def evidence_shape(item: Evidence | Found) -> Shape:
+    """One record behind an answer, from the core or from a node; the same keys as `hit_shape`."""
+    return {
+        "seq": int(item.seq),
+        "stamp_ns": int(item.stamp_ns),
+        "time": iso(item.stamp_ns),
+        "map_id": item.map_id,
+        "frame_id": item.frame_id,
+        "pose": {"position": _floats(item.sensor_position), "orientation": _floats(item.sensor_orientation)},
+        "position": _floats(item.position),
+        "score": float(item.score),
+        "age_s": float(item.age_s),
+        "caption": item.caption,
+        "labels": list(item.labels),
+    }
+
+
+def _floats(values: Any) -> list[float] | None:
+    return None if values is None else [float(value) for value in values]

@@ -18,9 +18,8 @@ from embodied_mem.report.model import Report, Thing
 _BATCH = 256
 _MOST_CLOUDS = 300  # records whose clouds are read for the picture; the others give their depth grids
 _PAUSE_NS = 60 * 10**9
-_MOST_LABELS = 120
 
-Locator = Callable[[RecordMemory, str], list[Thing]]
+Locator = Callable[[RecordMemory, Query], list[Thing]]
 
 
 def gather(memory: RecordMemory, title: str, *, map_id: str = "", locate: Locator | None = None) -> Report:
@@ -34,9 +33,7 @@ def gather(memory: RecordMemory, title: str, *, map_id: str = "", locate: Locato
     codes = memory.index.table.codes.data[rows]
     report.strips = _strips(positions, report.stamps, codes)
     if locate is not None:
-        report.things = [
-            thing for label in list(memory.index.labels(map_id))[:_MOST_LABELS] for thing in locate(memory, label)
-        ]
+        report.things = locate(memory, Query(map_id=map_id))
     report.facts = _facts(memory, report, positions)
     return report
 

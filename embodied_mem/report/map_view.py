@@ -51,7 +51,8 @@ def map_svg(report: Report) -> str:
         for x, y in plan.points(strip)
     ]
     parts += _ends(report, plan)
-    parts += [_thing(thing, plan) for thing in report.things]
+    # Large ones first, so that what stands on a table is drawn over it.
+    parts += [_thing(thing, plan) for thing in sorted(report.things, key=lambda thing: -thing.size[0] * thing.size[1])]
     parts += [_answer(number, item, plan) for number, item in enumerate(report.asked, start=1)]
     parts.append(_ruler(plan))
     view = f"0 0 {plan.width:.0f} {plan.height:.0f}"
@@ -101,19 +102,11 @@ def _thing(thing: Thing, plan: Plan) -> str:
     color = css(label_color(thing.label))
     width, height = (max(float(value) * plan.scale, 7.0) for value in thing.size[:2])
     words = f"{thing.label}: {thing.state}, belief {thing.belief:.2f}, {len(thing.seqs)} records"
-    box = svg.tag(
-        "rect",
-        x=x - width / 2,
-        y=y - height / 2,
-        width=width,
-        height=height,
-        rx=2,
-        fill=color,
-        stroke=color,
-        class_="box",
-    )
+    fill = float(np.clip(0.12 / max(thing.size[0] * thing.size[1], 1e-6), 0.08, 0.4))
+    corner = {"x": x - width / 2, "y": y - height / 2, "width": width, "height": height}
+    box = svg.tag("rect", **corner, rx=2, fill=color, fill_opacity=fill, stroke=color, class_="box")
     label = svg.text(thing.label, x, y - height / 2 - 4, class_="label", text_anchor="middle")
-    faded = " faded" if thing.state != "present" else ""
+    faded = "" if thing.here else " faded"
     return svg.tag("g", svg.title(words), box, label, class_=f"thing{faded}")
 
 

@@ -27,7 +27,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that memory located. `state` is a word, such as present, moved or uncertain."""
+    """Something that memory located. `belief`: that it is there now; `state`: observed, moved, stale or gone."""
 
     label: str
     position: tuple[float, float, float]
@@ -36,6 +36,11 @@ class Thing:
     state: str
     seqs: tuple[int, ...]
     last_seen_ns: int
+
+    @property
+    def here(self) -> bool:
+        """Whether memory believes that it is there now."""
+        return self.state in ("observed", "moved")
 
 
 @dataclass(frozen=True)

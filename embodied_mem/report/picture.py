@@ -52,10 +52,10 @@ def _draw_things(axes: Any, report: Report) -> None:
         (x, y, _), (wide, tall, _) = thing.position, thing.size
         wide, tall = max(wide, 0.05), max(tall, 0.05)
         color = label_color(thing.label)
-        sure = thing.state == "present"
+        sure = thing.here
         corner = (x - wide / 2, y - tall / 2)
         style = "-" if sure else "--"
-        fill = (*color, 0.35 if sure else 0.1)
+        fill = (*color, min(0.12 / (wide * tall), 0.4 if sure else 0.1))
         axes.add_patch(Rectangle(corner, wide, tall, facecolor=fill, edgecolor=color, ls=style, lw=1.1, zorder=3))
         axes.text(
             x,

@@ -31,7 +31,7 @@ svg.map { width: 100%; height: auto; max-height: 86vh; display: block; }
 svg.map .path { stroke: var(--path); opacity: .75; } svg.map .pose { fill: var(--path); opacity: .5; }
 svg.map .end { fill: var(--card); stroke: var(--path); stroke-width: 3; }
 svg.map .end.start { fill: var(--path); }
-svg.map .box { fill-opacity: .35; stroke-width: 1.6; }
+svg.map .box { stroke-width: 1.6; }
 svg.map .label { font-size: 11.5px; fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 3px; }
 svg.map .faded { opacity: .4; } svg.map .faded .box { stroke-dasharray: 4 3; }
 svg.map .thing:hover { opacity: 1; } svg.map .thing:hover .label { font-weight: 700; }
@@ -42,7 +42,7 @@ svg.map .sight { stroke: var(--pin); stroke-width: 1.2; stroke-dasharray: 5 4; o
 svg.map .seen-from { fill: var(--pin); stroke: var(--card); }
 svg.map .ruler { stroke: var(--soft); stroke-width: 1.6; fill: none; }
 svg.map .ruler-text { fill: var(--soft); font-size: 12px; }
-svg.chart { width: 100%; height: auto; display: block; }
+svg.chart { width: 100%; max-width: 640px; height: auto; display: block; }
 svg.chart .bar { fill: var(--bar); }
 svg.chart .bar:hover { fill: var(--path); }
 svg.chart .rail { stroke: var(--line); }

@@ -21,10 +21,12 @@ from embodied_mem.report.page import page_of, write_page
 from tests.report.room import HIGH, LOW, START_NS, THINGS, memory, observations
 
 
-def located(mem: RecordMemory, label: str) -> list[Thing]:
-    hits = mem.query(Query(labels=(label,), k=50)).hits
-    seqs = tuple(hit.record.seq for hit in hits)
-    return [Thing(label, THINGS[label], (0.3, 0.3, 0.3), 0.9, "present", seqs, START_NS)]
+def located(mem: RecordMemory, query: Query) -> list[Thing]:
+    made = []
+    for label, place in THINGS.items():
+        seqs = tuple(hit.record.seq for hit in mem.query(Query(labels=(label,), k=50)).hits)
+        made.append(Thing(label, place, (0.3, 0.3, 0.3), 0.9, "observed", seqs, START_NS))
+    return made
 
 
 @pytest.fixture

@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     import time
 
-    from embodied_mem.cli.answers import things_of
     from embodied_mem.cli.backend import direct
     from embodied_mem.report.gather import gather
+    from embodied_mem.report.located import located_things
     from embodied_mem.report.model import Asked
     from embodied_mem.report.page import write_page
     from embodied_mem.report.picture import write_picture
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     backend = direct(args, read_only=True)
     try:
         report = gather(
-            backend.memory, args.title or f"Memory of {backend.folder.name}", map_id=args.map, locate=things_of
+            backend.memory, args.title or f"Memory of {backend.folder.name}", map_id=args.map, locate=located_things
         )
         for question in args.ask:
             start = time.perf_counter()
