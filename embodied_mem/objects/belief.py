@@ -1,0 +1,86 @@
+"""Is it there? Log-odds from detections and from their absence where they should have been."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class SensorModel:
+    """How a detector errs.
+
+    hit      probability that a thing that is there and should be seen is detected
+    false    probability that a detection of the label appears where no such thing is, for each view of the place
+    stay     probability that a thing that was there stays there until it is looked at again
+    """
+
+    hit: float = 0.7
+    false: float = 0.02
+    stay: float = 0.9
+
+    @property
+    def for_hit(self) -> float:
+        """Log-likelihood ratio of a detection: there against not there."""
+        return float(np.log(self.hit / self.false))
+
+    @property
+    def for_miss(self) -> float:
+        """Log-likelihood ratio of a view that should have shown it and did not."""
+        return float(np.log((1 - self.hit) / (1 - self.false)))
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When a thing was at a place.
+
+    first, last   indices of the observations that begin and end its best stretch
+    was_there     probability that it ever was
+    still_there   probability that it has stayed, given that it was
+    """
+
+    first: int
+    last: int
+    was_there: float
+    still_there: float
+
+
+def presence(hits: NDArray[np.bool_], model: SensorModel, prior: float = 0.02) -> Presence:
+    """From a row of observations of a place in order of time, each a hit or a miss.
+
+    The stretch in which the thing was there is the one whose summed log-likelihood ratio is largest (Kadane's maximum
+    sub-array); what comes after its end tells whether it has gone. `prior`: that a given place holds such a thing.
+    """
+    gains = np.where(hits, model.for_hit, model.for_miss)
+    sums = np.concatenate([[0.0], np.cumsum(gains)])
+    lowest = np.minimum.accumulate(sums)
+    best = int(np.argmax(sums[1:] - lowest[:-1])) + 1
+    first = int(np.argmin(sums[:best]))
+    evidence = float(sums[best] - sums[first])
+    afterwards = float(sums[-1] - sums[best])
+    return Presence(
+        first,
+        best - 1,
+        probability(evidence + log_odds(prior)),
+        probability(min(afterwards, 0.0) + log_odds(model.stay)),
+    )
+
+
+def estimate_hit_rate(hits: int, chances: int, prior: SensorModel | None = None) -> SensorModel:
+    """The sensor model with its hit rate estimated from how often things that were surely there were detected.
+
+    A Beta prior worth 20 views keeps a short memory from being certain.
+    """
+    base = prior or SensorModel()
+    rate = (hits + 20 * base.hit) / (chances + 20)
+    return SensorModel(float(np.clip(rate, 0.3, 0.95)), base.false, base.stay)
+
+
+def log_odds(p: float) -> float:
+    return float(np.log(p / (1 - p)))
+
+
+def probability(odds: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(odds, -50, 50))))

@@ -1,0 +1,67 @@
+"""Words for things: which labels a word may mean. A cup is a mug, a mug is not a bowl."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# Each line names one kind of thing. Detectors and people use different words for it.
+_SAME = (
+    ("sofa", "couch", "settee"),
+    ("tv", "television", "tvmonitor", "tv monitor", "monitor", "screen"),
+    ("refrigerator", "fridge"),
+    ("mug", "cup", "coffee cup", "teacup"),
+    ("table", "dining table", "diningtable", "kitchen table"),
+    ("bookshelf", "bookcase", "book shelf"),
+    ("wardrobe", "closet"),
+    ("plant", "potted plant", "pottedplant", "houseplant"),
+    ("phone", "cell phone", "cellphone", "mobile phone", "smartphone"),
+    ("remote", "remote control", "tv remote"),
+    ("laptop", "notebook computer"),
+    ("teddy bear", "teddy", "stuffed bear"),
+    ("trash can", "bin", "trash bin", "garbage can", "dustbin", "waste basket", "wastebasket"),
+    ("backpack", "rucksack", "school bag"),
+    ("cabinet", "cupboard"),
+    ("bathtub", "bath", "tub"),
+    ("nightstand", "bedside table", "night stand"),
+    ("tv stand", "television stand", "tv bench"),
+    ("airplane", "aeroplane", "plane"),
+    ("motorcycle", "motorbike"),
+    ("person", "people", "human", "man", "woman"),
+)
+_IRREGULAR = {
+    "mice": "mouse", "people": "person", "knives": "knife", "shelves": "shelf", "bookshelves": "bookshelf",
+    "vases": "vase", "glasses": "glasses", "scissors": "scissors", "shoes": "shoe", "keys": "keys", "lamps": "lamp",
+}  # fmt: skip
+_GROUP = {name: names for names in _SAME for name in names}
+
+
+def singular(word: str) -> str:
+    """The singular of an English noun phrase, near enough: its last word is put in the singular."""
+    head, _, last = word.strip().lower().rpartition(" ")
+    return f"{head} {_singular(last)}".strip()
+
+
+def same_kind(word: str) -> tuple[str, ...]:
+    """The word in the singular, and every other word for the same kind of thing."""
+    for form in (word.strip().lower(), singular(word)):
+        if form in _GROUP:
+            return _GROUP[form]
+    return tuple(dict.fromkeys((singular(word), word.strip().lower())))
+
+
+def meant(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Which of the known labels a word means: itself, its synonyms, and known labels that differ only in number."""
+    wanted = set(same_kind(word))
+    return tuple(label for label in known if label in wanted or wanted & set(same_kind(label)))
+
+
+def _singular(word: str) -> str:
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    if word.endswith(("ses", "xes", "ches", "shes")) and not word.endswith(("uses", "ases", "oses")):
+        return word[:-2]
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
+        return word[:-1]
+    return word

@@ -1,0 +1,100 @@
+"""Where is it, where was it, and is it still there?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.objects.belief import SensorModel
+from embodied_mem.objects.labels import meant
+from embodied_mem.objects.things import Thing, gather
+from embodied_mem.records.index import RecordIndex
+from embodied_mem.records.query import Query
+from embodied_mem.records.tables import DetectionTable, ViewTable
+
+PRESENT = 0.5  # probability from which a thing counts as being there
+_OVERLAP_NS = 2_000_000_000  # a move may be noticed this much before the old place was last believed in
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Located:
+    """What memory knows of one kind of thing.
+
+    labels    the known labels that the word means; empty: none was ever detected
+    things    every place where one was, surest first
+    """
+
+    word: str
+    labels: tuple[str, ...] = ()
+    things: list[Thing] = field(default_factory=list)
+
+    @property
+    def here(self) -> list[Thing]:
+        """Those believed to be there now, surest first."""
+        return [thing for thing in self.things if thing.present >= PRESENT]
+
+    @property
+    def gone(self) -> list[Thing]:
+        """Those that were there and are no more, last seen first."""
+        left = [thing for thing in self.things if thing.was_there >= PRESENT and thing.present < PRESENT]
+        return sorted(left, key=lambda thing: -thing.last_seen)
+
+    def before(self, thing: Thing) -> Thing | None:
+        """The place that this thing most likely came from: left before the thing was first seen where it is."""
+        left = [other for other in self.gone if other.last_seen <= thing.first_seen + _OVERLAP_NS]
+        return left[0] if left else None
+
+    def state(self, thing: Thing) -> str:
+        """observed, moved (from another place), stale or gone."""
+        if thing.present < PRESENT:
+            return "gone" if thing.still_there < PRESENT else "stale"
+        return "moved" if self.before(thing) is not None else "observed"
+
+
+def locate(index: RecordIndex, word: str, query: Query | None = None, *, model: SensorModel | None = None) -> Located:
+    """Everything known of the kind of thing that `word` names, among the records that the query's filters leave.
+
+    Raises UnknownMapError and what else `RecordIndex.detections` raises.
+    """
+    base = query or Query()
+    labels = meant(word, index.labels_seen.all())
+    if not labels:
+        return Located(word)
+    found = index.detections(labels, base)
+    return Located(word, labels, gather(found, _able(index.views(base), labels), model=model))
+
+
+def locate_all(index: RecordIndex, query: Query | None = None, *, model: SensorModel | None = None) -> list[Located]:
+    """The same for every kind of thing in memory."""
+    base = query or Query()
+    found, views = index.detections(None, base), index.views(base)
+    out: list[Located] = []
+    done: set[str] = set()
+    for code in np.unique(found.label).tolist():
+        label = found.names[code]
+        labels = meant(label, found.names)
+        if label in done:
+            continue
+        done.update(labels)
+        codes = [found.names.index(each) for each in labels]
+        part = _rows(found, np.isin(found.label, codes))
+        out.append(Located(label, labels, gather(part, _able(views, labels), model=model)))
+    return out
+
+
+def _able(views: ViewTable, labels: tuple[str, ...]) -> ViewTable:
+    """The views whose detector knows one of the labels."""
+    able = np.array([not set(labels).isdisjoint(classes) for classes in views.class_sets], dtype=bool)
+    if not len(views) or able.all():
+        return views
+    kept = np.flatnonzero(able[views.classes])
+    columns = ("seq", "stamp_ns", "last_seen_ns", "position", "orientation", "fov_h", "fov_v", "min_range", "max_range")
+    fields = {name: getattr(views, name)[kept] for name in (*columns, "classes", "depth_shape")}
+    return replace(views, **fields, depth_at=lambda i, row, col: views.depth_at(kept[i], row, col))
+
+
+def _rows(found: DetectionTable, kept: NDArray[np.bool_]) -> DetectionTable:
+    columns = ("seq", "stamp_ns", "last_seen_ns", "label", "score", "center", "size", "yaw", "sensor")
+    return replace(found, **{name: getattr(found, name)[kept] for name in columns})

@@ -1,0 +1,180 @@
+"""A question in words becomes a typed query, by a small grammar (patterns.py) and no model.
+
+`parse` takes politeness, time and place off the question and looks what is left up in the table. It never fails for
+want of a pattern: such a question has the kind `search` and `parsed` False.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from embodied_mem.errors import BadInputError
+from embodied_mem.recall.patterns import DESCRIBE, HERE, PLACES, QUESTIONS, SEARCH, compiled
+from embodied_mem.records.when import parse_when
+
+MAX_WORDS = 200
+_METRES = {"c": 0.01, "k": 1000.0, "f": 0.3048, "m": 1.0}  # by the unit's first letter
+
+_TABLE = tuple((kind, tense, compiled(pattern)) for kind, tense, pattern in QUESTIONS)
+_PLACES = tuple((relation, compiled(pattern)) for relation, pattern in PLACES)
+_HERE = compiled(HERE)
+_POLITE = re.compile(
+    r"^(?:(?:hey|hi|hello|ok|okay|robot|please|so|well|and|also)\b[ ,]*"
+    r"|(?:can|could|would|will) you (?:please )?(?:tell me|say|remember|recall|check)(?: if| whether)? "
+    r"|(?:do you (?:know|remember|recall)|tell me|i (?:want|would like|need) to know|i wonder|i(?: am|'m) looking for"
+    r"|any idea)(?: if| whether)? (?=where|when|how|what|which|if|whether|is |are |the |my ))"
+)
+_ARTICLE = re.compile(
+    r"^(?:the|a|an|my|your|our|his|her|their|any|some|that|this|these|those|all|of|ever|nearest|closest|nearby)\s+"
+)
+_POINT = re.compile(r"\(?\s*(-?\d+(?:\.\d+)?)\s*[, ]\s*(-?\d+(?:\.\d+)?)(?:\s*[, ]\s*(-?\d+(?:\.\d+)?))?\s*\)?")
+_EVERYWHERE = {
+    "house",
+    "home",
+    "building",
+    "flat",
+    "apartment",
+    "world",
+    "map",
+    "memory",
+    "place",
+    "whole house",
+    "scene",
+}
+_SPEAKER = {"here", "me", "you", "us", "robot", "the robot"}
+_VAGUE = {"", "me", "us", "it", "that", "this", "there", "you", "i", "we", "he", "she", "they", "what", "them", "still"}
+_TIME_STARTS = {
+    "yesterday", "today", "last", "this", "in", "within", "during", "over", "before", "after", "since", "until", "between",
+    "from", "at", "on", "about", "around", "an", "a", "half", "just", "the", "past",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a question is about: near, on, under or in an anchor (a thing's name) or a point in metres, or here."""
+
+    relation: str
+    anchor: str = ""
+    radius: float | None = None
+    point: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The typed query. tense: "", "before", "first", "last" or "still"; when: words that `parse_when` understands."""
+
+    kind: str
+    what: str = ""
+    place: Place | None = None
+    when: str = ""
+    tense: str = ""
+    parsed: bool = True
+
+    def __str__(self) -> str:
+        where = ""
+        if self.place is not None:
+            anchor = self.place.anchor or (str(self.place.point) if self.place.point else "")
+            where = f"where={self.place.relation} {anchor}".rstrip()
+            where += f" within {self.place.radius:g} m" if self.place.radius else ""
+        parts = (self.kind, self.what and f"what={self.what!r}", where, self.when and f"when={self.when!r}")
+        return " ".join(part for part in (*parts, self.tense and f"tense={self.tense}") if part)
+
+
+def parse(text: str) -> Question:
+    """The typed query for a question. Raises BadInputError for an empty or endless one."""
+    words = re.sub(r"[?!.;]+$", "", " ".join(text.lower().replace("\u2019", "'").split())).strip()
+    if not re.search(r"\w", words):
+        raise BadInputError("The question is empty: ask for example 'where is the mug?'.")
+    if len(words.split()) > MAX_WORDS:
+        raise BadInputError(f"The question has over {MAX_WORDS} words: ask in one sentence.")
+    whole = words
+    while (shorter := _POLITE.sub("", words)) != words and shorter:
+        words = shorter
+    words, when = _take_time(words)
+    for rest, place in [*_take_place(words), (words, None)]:
+        question = _look_up(rest, place, when)
+        if question is not None:
+            return question
+    return Question(SEARCH, whole, parsed=False)
+
+
+def _look_up(words: str, place: Place | None, when: str) -> Question | None:
+    for kind, tense, pattern in _TABLE:
+        match = pattern.fullmatch(words)
+        if match is None:
+            continue
+        what = _bare(match.groupdict().get("what") or "")
+        question = Question(kind, what, place, when, tense)
+        if kind == DESCRIBE and what and place is None:
+            question = replace(question, what="", place=Place("near", what))
+        if _makes_sense(question):
+            return question
+    return None
+
+
+def _makes_sense(question: Question) -> bool:
+    if question.kind == DESCRIBE:
+        return question.place is not None or bool(question.when)
+    return question.what not in _VAGUE and len(question.what.split()) <= 6
+
+
+def _take_place(words: str) -> list[tuple[str, Place | None]]:
+    """The question without its place, and the place, for each preposition at which one may begin, first ones first."""
+    out: list[tuple[str, Place | None]] = []
+    for start in (match.end() for match in re.finditer(" ", words)):
+        rest, tail = words[: start - 1].strip(), words[start:]
+        if _HERE.fullmatch(tail):
+            out.append((rest, Place("here")))
+        for relation, pattern in _PLACES:
+            match = pattern.fullmatch(tail)
+            if match is not None:
+                out.append((rest, _place(relation, match.groupdict())))
+                break
+    return out
+
+
+def _place(relation: str, groups: dict[str, str]) -> Place | None:
+    radius = float(groups["radius"]) * _METRES[groups["unit"][0]] if groups.get("radius") else None
+    anchor = groups["anchor"].strip()
+    point = _POINT.fullmatch(anchor)
+    if point is not None:
+        x, y, z = (float(value or 0) for value in point.groups())
+        return Place("near", "", radius, (x, y, z))
+    if anchor in _SPEAKER:
+        return Place("here", "", radius)
+    anchor = _bare(anchor)
+    if anchor in _EVERYWHERE and relation in ("in", "near"):
+        return None
+    return Place(relation, anchor, radius)
+
+
+def _take_time(words: str) -> tuple[str, str]:
+    """The question without its time, and the time, when its end or beginning is one that `parse_when` knows."""
+    tokens = words.replace(",", " ").split()
+    for start in range(1, len(tokens)):
+        when = " ".join(tokens[start:])
+        if (tokens[start] in _TIME_STARTS or tokens[start][0].isdigit()) and _is_time(when):
+            return " ".join(tokens[:start]), when
+    for end in range(min(6, len(tokens) - 1), 0, -1):
+        when = " ".join(tokens[:end])
+        if _is_time(when):
+            return " ".join(tokens[end:]), when
+    return words, ""
+
+
+def _is_time(words: str) -> bool:
+    if words in ("now", "right now", "at the moment", "currently", "just now") or words.isdigit():
+        return False  # the default tense, not a range of time
+    try:
+        parse_when(words, 1_700_000_000_000_000_000, lambda _: 1_700_000_000_000_000_000)
+    except BadInputError:
+        return False
+    return True
+
+
+def _bare(phrase: str) -> str:
+    phrase = phrase.strip(" ,'\"")
+    while (shorter := _ARTICLE.sub("", phrase)) != phrase:
+        phrase = shorter
+    return phrase
