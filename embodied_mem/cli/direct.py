@@ -9,7 +9,7 @@ from typing import Any
 
 from embodied_mem.cli.embedding import DeferredEmbedder
 from embodied_mem.cli.filters import Where
-from embodied_mem.cli.shape import Shape, hit_shape
+from embodied_mem.cli.shape import Shape, answer_shape, hit_shape
 from embodied_mem.errors import BadInputError
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
@@ -32,9 +32,13 @@ class DirectBackend:
         return str(self.folder)
 
     def ask(self, question: str, *, map_id: str, robot: tuple[float, ...] | None, as_of: int | None) -> Shape:
-        from embodied_mem.cli.answers import ask_directly
+        import numpy as np
 
-        return ask_directly(self.memory, question, map_id=map_id, robot=robot, as_of=as_of)
+        from embodied_mem.recall.recall import Recall
+
+        here = None if robot is None else np.array(robot)
+        answer = Recall(self.memory).ask(question, robot_position=here, map_id=map_id, as_of=as_of)
+        return answer_shape(answer)
 
     def query(self, text: str | None, where: Where, *, k: int, min_score: float | None, explain: bool) -> Shape:
         query = self._typed(where, text=text, k=k, min_score=min_score, explain=explain)
@@ -50,9 +54,9 @@ class DirectBackend:
         }
 
     def locate(self, label: str, where: Where) -> Shape:
-        from embodied_mem.cli.answers import locate_directly
+        from embodied_mem.recall.recall import Recall
 
-        return locate_directly(self.memory, label, self._typed(where))
+        return answer_shape(Recall(self.memory).locate(label, self._typed(where)))
 
     def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape:
         if not seqs and where.empty:

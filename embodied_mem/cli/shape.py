@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from embodied_mem.nodes.results import AskResult, Found
     from embodied_mem.recall.answer import Answer, Evidence
     from embodied_mem.records.observation import Record
     from embodied_mem.records.query import Hit
@@ -131,7 +130,7 @@ def record_line(record: Shape) -> str:
     )
 
 
-def answer_shape(answer: Answer | AskResult) -> Shape:
+def answer_shape(answer: Answer) -> Shape:
     """An answer, from the core or from a node."""
     placed = answer.position is not None
     return {
@@ -152,7 +151,7 @@ def answer_shape(answer: Answer | AskResult) -> Shape:
     }
 
 
-def evidence_shape(item: Evidence | Found) -> Shape:
+def evidence_shape(item: Evidence) -> Shape:
     """One record behind an answer, from the core or from a node; the same keys as `hit_shape`."""
     return {
         "seq": int(item.seq),
