@@ -1,1 +1,1 @@
-"""Worlds that a robot can be run in. Used by tests, benchmarks, launch files and the command line, never by the core."""
+"""Worlds that a robot can be run in: for tests, benchmarks, launch files and the command line, never for the core."""

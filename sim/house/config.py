@@ -218,7 +218,7 @@ class ScriptConfig:
     removed: int = 1
     added: int = 1
     epoch_ns: int = 1_700_000_000_000_000_000
-    view_range: float = 2.7
+    view_range: float = 2.9
     max_sweep_s: float = 180.0
 
     def __post_init__(self) -> None:
@@ -294,6 +294,5 @@ def _leaf(hint: Any, value: Any, where: str) -> Any:
         if low > high:
             raise BadInputError(f"{where}: the range {value} is upside down.")
         return low, high
-    raise BadInputError(
-        f"{where} is {value!r}, which is not {'a pair of numbers' if hint not in (bool, int, float) else hint.__name__}."
-    )
+    kind = hint.__name__ if hint in (bool, int, float) else "a pair of numbers"
+    raise BadInputError(f"{where} is {value!r}, which is not of the type {kind}.")

@@ -20,7 +20,8 @@ FloatArray = NDArray[np.float64]
 
 _LOOKAHEAD = 0.32  # metres
 _ARRIVED = 0.12
-_ENOUGH = 0.995  # of what can be covered
+_ENOUGH = 0.985  # of what can be covered
+_EDGE = 0.35  # radians: a target this far inside of the picture's edge has been looked at
 
 
 def coverage_targets(house: House, paths: Paths) -> FloatArray:
@@ -47,8 +48,8 @@ def coverage_targets(house: House, paths: Paths) -> FloatArray:
 
 def choose_viewpoints(
     house: House, scene: Scene, paths: Paths, camera: CameraConfig, view_range: float
-) -> tuple[FloatArray, FloatArray]:
-    """Greedy cover: (k, 2) points from which, turning around, every target that can be seen is seen; and the targets."""
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Greedy cover: (k, 2) points, and for each the bearings (radians) of the targets that are looked at from there."""
     grid = paths.grid
     step = round(0.35 / grid.cell)
     where = np.round((paths.points - grid.origin) / grid.cell - 0.5).astype(int)
@@ -64,15 +65,26 @@ def choose_viewpoints(
     covers = scene.sees(eyes, targets) & in_frame & (flat < view_range)
     coverable = covers.any(axis=0)
     chosen: list[int] = []
-    open_targets = coverable.copy()
-    while open_targets.sum() > (1 - _ENOUGH) * coverable.sum():
-        gain = covers[:, open_targets].sum(axis=1)
+    bearings: list[FloatArray] = []
+    left = coverable.copy()
+    while left.sum() > (1 - _ENOUGH) * coverable.sum():
+        gain = covers[:, left].sum(axis=1)
         best = int(np.argmax(gain))
         if gain[best] < 2:
             break
+        new = covers[best] & left
         chosen.append(best)
-        open_targets &= ~covers[best]
-    return spots[chosen], targets[coverable]
+        bearings.append(np.arctan2(offset[best, new, 1], offset[best, new, 0]))
+        left &= ~new
+    return spots[chosen], bearings
+
+
+def smallest_arc(bearings: FloatArray) -> tuple[float, float]:
+    """Start (radians) and counter-clockwise length of the smallest arc that holds all bearings (n,)."""
+    ordered = np.sort(bearings % (2 * np.pi))
+    gaps = np.diff(ordered, append=ordered[0] + 2 * np.pi)
+    widest = int(np.argmax(gaps))
+    return float(ordered[(widest + 1) % len(ordered)]), float(2 * np.pi - gaps[widest])
 
 
 def shortest_tour(costs: FloatArray) -> list[int]:
@@ -97,24 +109,28 @@ def shortest_tour(costs: FloatArray) -> list[int]:
 
 
 class Explorer:
-    """Drives one sweep: to each viewpoint of a tour, where the robot turns around once."""
+    """Drives one sweep: to each viewpoint of a tour, where the robot turns as far as there is something to look at."""
 
     def __init__(
         self, house: House, scene: Scene, camera: CameraConfig, robot: RobotConfig, start: FloatArray, view_range: float
     ) -> None:
         self.config = robot
         self.paths = Paths(house.grid(), REACH, start if house.grid().clearance(start) > REACH else house.start)
-        viewpoints, self.targets = choose_viewpoints(house, scene, self.paths, camera, view_range)
+        viewpoints, bearings = choose_viewpoints(house, scene, self.paths, camera, view_range)
         stops = np.concatenate([np.asarray(start, dtype=np.float64)[None], viewpoints])
         nodes = [self.paths.node_near(stop) for stop in stops]
         costs = np.stack([self.paths.from_point(stop)[0][nodes] for stop in stops])
-        self.stops = [stops[i] for i in shortest_tour(costs)]
-        self._turn = 2 * np.pi - 0.5 * np.radians(camera.hfov_deg)
+        order = shortest_tour(costs)
+        self.stops = [stops[i] for i in order]
+        arcs = [smallest_arc(bearings[i - 1]) for i in order]
+        # The picture is wide: the robot itself turns less than the arc that it looks at.
+        inside = np.radians(camera.hfov_deg) / 2 - _EDGE
+        self._arcs = [(first + min(inside, arc / 2), max(0.0, arc - 2 * inside)) for first, arc in arcs]
         self._next = 0
         self._path: FloatArray | None = None
-        self._turned: float | None = None
+        self._headings: list[float] | None = None  # still to turn to at this stop, continuous (not wrapped)
+        self._heading = 0.0
         self._last_yaw = 0.0
-        self._side = 1.0
 
     @property
     def done(self) -> bool:
@@ -129,16 +145,15 @@ class Explorer:
         """Speeds (m/s, rad/s) for the next `dt` seconds."""
         if self.done:
             return 0.0, 0.0
-        if self._turned is not None:
-            return self._turn_around(robot)
+        if self._headings is not None:
+            return self._turn(robot)
         if self._path is None or robot.blocked:
             _, before = self.paths.from_point(robot.position)
             self._path = self.paths.path(before, self.paths.node_near(self.stops[self._next]))
         end = self._path[-1]
         left = float(np.hypot(*(end - robot.position)))
         if left < _ARRIVED and len(self._path) <= 2:
-            self._turned, self._last_yaw = 0.0, robot.yaw
-            self._side = self._better_side(robot)
+            self._plan_turn(robot)
             return 0.0, 0.0
         return self._follow(robot, dt)
 
@@ -148,41 +163,43 @@ class Explorer:
             self._path = self._path[1:]
         aim = self._path[1] if len(self._path) > 1 else self._path[0]
         offset = aim - robot.position
-        error = float((np.arctan2(offset[1], offset[0]) - robot.yaw + np.pi) % (2 * np.pi) - np.pi)
+        error = _wrapped(float(np.arctan2(offset[1], offset[0])) - robot.yaw)
         # Slow down for the corner at the way-point: at full speed the robot would be carried past it.
         room = max(0.0, float(np.hypot(*offset)) - 0.04)
         corner = 0.0
         if len(self._path) > 2:
             after = self._path[2] - self._path[1]
-            bend = abs(
-                float((np.arctan2(after[1], after[0]) - np.arctan2(offset[1], offset[0]) + np.pi) % (2 * np.pi) - np.pi)
-            )
+            bend = abs(_wrapped(float(np.arctan2(after[1], after[0]) - np.arctan2(offset[1], offset[0]))))
             corner = self.config.max_speed * max(0.0, 1 - bend / 0.9)
         speed = min(self.config.max_speed, np.sqrt(corner**2 + 1.6 * self.config.acceleration * room))
         speed *= max(0.0, 1 - abs(error) / 0.5)
         return float(speed), float(np.clip(3.0 * error, -self.config.max_turn_rate, self.config.max_turn_rate))
 
-    def _better_side(self, robot: Robot) -> float:
-        """Turn the way round that ends nearer to where the next leg leads."""
-        if self._next + 1 >= len(self.stops):
-            return 1.0
-        _, before = self.paths.from_point(robot.position)
-        leg = self.paths.path(before, self.paths.node_near(self.stops[self._next + 1]))
-        if len(leg) < 2:
-            return 1.0
-        ahead = np.arctan2(*(leg[1] - robot.position)[::-1])
-        off = [abs((robot.yaw + side * self._turn - ahead + np.pi) % (2 * np.pi) - np.pi) for side in (1, -1)]
-        return 1.0 if off[0] <= off[1] else -1.0
+    def _plan_turn(self, robot: Robot) -> None:
+        """To the nearer end of the arc, and through it to the other end."""
+        first, length = self._arcs[self._next]
+        self._heading = self._last_yaw = robot.yaw
+        to_first = _wrapped(first - robot.yaw)
+        to_last = _wrapped(first + length - robot.yaw)
+        if abs(to_first) <= abs(to_last):
+            self._headings = [robot.yaw + to_first, robot.yaw + to_first + length]
+        else:
+            self._headings = [robot.yaw + to_last, robot.yaw + to_last - length]
 
-    def _turn_around(self, robot: Robot) -> tuple[float, float]:
-        assert self._turned is not None
-        step = float((robot.yaw - self._last_yaw + np.pi) % (2 * np.pi) - np.pi)
-        self._turned += self._side * step
+    def _turn(self, robot: Robot) -> tuple[float, float]:
+        assert self._headings is not None
+        self._heading += _wrapped(robot.yaw - self._last_yaw)
         self._last_yaw = robot.yaw
-        left = self._turn - self._turned
-        if left < 0.03:
-            self._turned, self._path = None, None
-            self._next += 1
+        left = self._headings[0] - self._heading
+        if abs(left) < 0.04:
+            self._headings.pop(0)
+            if not self._headings:
+                self._headings, self._path = None, None
+                self._next += 1
             return 0.0, 0.0
-        rate = min(self.config.max_turn_rate, np.sqrt(1.6 * self.config.turn_acceleration * left))
-        return 0.0, float(self._side * rate)
+        rate = min(self.config.max_turn_rate, float(np.sqrt(1.6 * self.config.turn_acceleration * abs(left))))
+        return 0.0, float(np.copysign(rate, left))
+
+
+def _wrapped(angle: float) -> float:
+    return float((angle + np.pi) % (2 * np.pi) - np.pi)

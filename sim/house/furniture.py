@@ -232,8 +232,14 @@ FURNITURE: dict[str, Builder] = {
 # What stands in a room, most important first: "wall" with its back to one, "open" away from them, "front of X" and
 # "beside X" relative to another piece, "on X" on top of it. A "?" means: left out when there is no space.
 ROOMS: dict[str, tuple[tuple[str, str], ...]] = {
-    "kitchen": (("counter", "wall"), ("fridge", "wall"), ("stove", "wall?"), ("table", "open"), ("chair", "side of table"), ("chair", "side of table")),
-    "living room": (("sofa", "wall"), ("coffee table", "front of sofa"), ("tv stand", "wall"), ("tv", "on tv stand"), ("bookshelf", "wall"), ("armchair", "wall?")),
+    "kitchen": (
+        ("counter", "wall"), ("fridge", "wall"), ("stove", "wall?"), ("table", "open"),
+        ("chair", "side of table"), ("chair", "side of table"),
+    ),
+    "living room": (
+        ("sofa", "wall"), ("coffee table", "front of sofa"), ("tv stand", "wall"), ("tv", "on tv stand"),
+        ("bookshelf", "wall"), ("armchair", "wall?"),
+    ),
     "bedroom": (("bed", "wall"), ("nightstand", "beside bed"), ("wardrobe", "wall"), ("dresser", "wall")),
     "bathroom": (("toilet", "wall"), ("sink", "wall"), ("washing machine", "wall"), ("bathtub", "wall?")),
     "office": (("desk", "wall"), ("chair", "front of desk"), ("cabinet", "wall"), ("bookshelf", "wall?")),

@@ -67,8 +67,8 @@ class Grid:
     def free_component(self, radius: float, near: FloatArray) -> BoolArray:
         """Cells that a robot of this radius can reach from the point `near` (2,)."""
         names, _ = ndimage.label(self.distance > radius, structure=np.ones((3, 3)))
-        row, column = self.indices(near)
-        name = names[row, column]
+        row, column = self.indices(near[None])
+        name = int(names[row[0], column[0]])
         return (names == name) & (name > 0)
 
 

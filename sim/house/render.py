@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from embodied_mem.geometry import rotation_matrices
 from sim.house.config import CameraConfig, LidarConfig, ScanConfig
+from sim.house.pixels import colour_hits, turn_rays
 from sim.house.scene import Scene
 
 Float32Array = NDArray[np.float32]
 FloatArray = NDArray[np.float64]
-
-PLANK_LENGTH, PLANK_WIDTH = 0.9, 0.14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,32 +42,14 @@ class CameraRenderer:
 
     def render(self, scene: Scene, position: FloatArray, orientation: FloatArray) -> Image:
         """Draw the scene from a sensor pose: position (3,) metres, orientation (4,) x, y, z, w."""
+        n = len(self._rays)
+        rays = np.empty((n, 6), dtype=np.float32)
         turn = rotation_matrices(orientation).astype(np.float32)
-        rays = np.empty((len(self._rays), 6), dtype=np.float32)
-        rays[:, :3] = position
-        np.matmul(self._rays, turn.T, out=rays[:, 3:])
+        turn_rays(self._rays, turn, np.asarray(position, dtype=np.float32), rays)
         depth, triangles = scene.cast(rays)
-        ids = scene.triangle_instances[triangles]
-        colour = scene.triangle_colours[triangles]
-        hit = np.isfinite(depth)
-        depth = np.where(hit, depth, np.float32(0))
-        self._draw_planks(colour, rays, depth)
-        colour *= (1 / (1 + 0.035 * depth))[:, None]
-        rgb = colour.astype(np.uint8).reshape(*self.shape, 3)
-        return Image(rgb, depth.reshape(self.shape), ids.reshape(self.shape))
-
-    @staticmethod
-    def _draw_planks(colour: Float32Array, rays: Float32Array, depth: Float32Array) -> None:
-        """Give the floor a pattern, without which a picture shows neither scale nor perspective."""
-        height = rays[:, 2] + depth * rays[:, 5]
-        floor = np.flatnonzero((np.abs(height) < 2e-3) & (depth > 0))
-        at = rays[floor, :2] + depth[floor, None] * rays[floor, 3:5]
-        row = np.floor(at[:, 1] / PLANK_WIDTH)
-        shifted = at[:, 0] / PLANK_LENGTH + 0.37 * row
-        plank = np.floor(shifted)
-        tone = np.modf(np.abs(np.sin(row * 12.9898 + plank * 78.233)) * 437.585)[0]
-        seam = (np.modf(np.abs(at[:, 1] / PLANK_WIDTH))[0] < 0.06) | (np.modf(np.abs(shifted))[0] < 0.012)
-        colour[floor] *= np.where(seam, 0.72, 0.88 + 0.2 * tone).astype(np.float32)[:, None]
+        rgb, ids = np.empty((n, 3), dtype=np.uint8), np.empty(n, dtype=np.int32)
+        colour_hits(depth, triangles, rays, scene.triangle_colours, scene.triangle_instances, rgb, ids)
+        return Image(rgb.reshape(*self.shape, 3), depth.reshape(self.shape), ids.reshape(self.shape))
 
 
 class LidarRenderer:
@@ -76,8 +57,10 @@ class LidarRenderer:
 
     def __init__(self, config: LidarConfig) -> None:
         self.config = config
-        azimuth = np.pi - np.arange(config.columns) * (2 * np.pi / config.columns)
-        elevation = np.radians(np.linspace(config.fov_up_deg, -config.fov_down_deg, config.rows))
+        azimuth = np.asarray(np.pi - np.arange(config.columns) * (2 * np.pi / config.columns), dtype=np.float64)
+        elevation = np.asarray(
+            np.radians(np.linspace(config.fov_up_deg, -config.fov_down_deg, config.rows)), np.float64
+        )
         self.directions = _directions(azimuth[None, :], elevation[:, None]).reshape(-1, 3)
 
     def render(self, scene: Scene, position: FloatArray, orientation: FloatArray) -> Float32Array:
@@ -92,7 +75,7 @@ class ScanRenderer:
         self.config = config
         self.angle_min = -np.pi
         self.angle_increment = 2 * np.pi / config.beams
-        angles = self.angle_min + np.arange(config.beams) * self.angle_increment
+        angles = np.asarray(self.angle_min + np.arange(config.beams) * self.angle_increment, dtype=np.float64)
         self.directions = _directions(angles, np.zeros_like(angles))
 
     def render(self, scene: Scene, position: FloatArray, orientation: FloatArray) -> Float32Array:

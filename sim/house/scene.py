@@ -45,7 +45,7 @@ class Scene:
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         colours = np.concatenate([mesh.colours for mesh in meshes])
-        # One row more than there are triangles: what a ray that hits nothing looks up.
+        # One row more than there are triangles: what a ray that hits nothing gets.
         self.triangle_colours = np.concatenate([_lit(colours, normals), np.zeros((1, 3), np.float32)])
         instances = np.repeat(names, [len(mesh.triangles) for mesh in meshes])
         self.triangle_instances = np.append(instances, 0).astype(np.int32)
@@ -55,11 +55,13 @@ class Scene:
             o3d.core.Tensor(np.ascontiguousarray(triangles, dtype=np.uint32)),
         )
 
-    def cast(self, rays: Float32Array) -> tuple[Float32Array, NDArray[np.int64]]:
-        """(..., 6) origins and directions -> hit in units of the direction's length (inf: none), triangle (..., )."""
+    def cast(self, rays: Float32Array) -> tuple[Float32Array, NDArray[np.uint32]]:
+        """(n, 6) origins and directions -> (n,) distance in lengths of the direction (inf: none), (n,) triangle.
+
+        A ray that hits nothing has a triangle number beyond the last one.
+        """
         answer = self._cast.cast_rays(self._core.Tensor(rays), nthreads=self.threads)
-        triangles = answer["primitive_ids"].numpy().astype(np.int64)
-        return answer["t_hit"].numpy(), np.minimum(triangles, len(self.triangle_instances) - 1)
+        return answer["t_hit"].numpy(), answer["primitive_ids"].numpy()
 
     def sees(self, eyes: FloatArray, targets: FloatArray) -> NDArray[np.bool_]:
         """(v, 3) and (t, 3) -> (v, t): nothing stands between the eye and the target."""

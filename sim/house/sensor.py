@@ -13,6 +13,7 @@ from embodied_mem.geometry import rotation_matrices
 from embodied_mem.perception.detector import Boxes2D
 from sim.house.config import CameraConfig, LidarConfig, ScanConfig, SensorConfig
 from sim.house.objects import SIMILAR
+from sim.house.pixels import spoil_depth
 from sim.house.render import Image
 from sim.house.thing import Thing
 
@@ -143,28 +144,11 @@ def noisy_depth(depth: Float32Array, sensor: SensorConfig, camera: CameraConfig,
 
     0 and NaN mean that nothing was measured.
     """
-    out = depth + rng.standard_normal(depth.shape, dtype=np.float32) * (
-        np.float32(sensor.depth_std) + np.float32(sensor.depth_std_z2) * depth * depth
-    )
-    limit = np.float32(sensor.edge_jump) + np.float32(0.03) * depth
-    beside = np.roll(depth, 1, axis=1)
-    edge = np.abs(depth - beside) > limit
-    edge |= np.abs(depth - np.roll(depth, 1, axis=0)) > limit
-    edge[:, 0] = edge[0, :] = False
-    rows, columns = np.nonzero(edge)
-    fate = rng.random(len(rows), dtype=np.float32)
-    zero, nan = sensor.edge_zero, sensor.edge_zero + sensor.edge_nan
-    flying = (fate >= nan) & (fate < nan + sensor.edge_flying)
-    mix = rng.random(int(flying.sum()), dtype=np.float32)
-    r, k = rows[flying], columns[flying]
-    out[r, k] = mix * depth[r, k] + (1 - mix) * beside[r, k]
-    out[(out < camera.min_depth) | (out > camera.max_depth) | (depth <= 0)] = 0
-    out[rows[fate < zero], columns[fate < zero]] = 0
-    empty = (fate >= zero) & (fate < nan)
-    out[rows[empty], columns[empty]] = np.nan
-    holes = rng.integers(out.size, size=rng.binomial(out.size, sensor.dropout))
-    out.ravel()[holes] = 0
-    return out
+    normal = rng.standard_normal(depth.shape, dtype=np.float32)
+    fate, luck = rng.random((2, *depth.shape), dtype=np.float32)
+    edges = (sensor.edge_jump, sensor.edge_zero, sensor.edge_nan, sensor.edge_flying)
+    noise, limits = (sensor.depth_std, sensor.depth_std_z2), (camera.min_depth, camera.max_depth)
+    return spoil_depth(depth, normal, fate, luck, noise, edges, sensor.dropout, limits)
 
 
 def noisy_points(ranges: Float32Array, directions: Float32Array, config: LidarConfig, rng: Rng) -> Float32Array:

@@ -229,7 +229,8 @@ class HouseSimulator:
         base, yaw, covariance = self._localiser.believed(self._robot.position, self._robot.yaw)
         position, orientation = self.camera_mount.pose(base, yaw)
         self.truth.saw(stamp, visible, trusted=not self._localiser.jumping)
-        self.truth.path.append((stamp, *map(float, self._robot.position), self._robot.yaw))
+        x, y = self._robot.position
+        self.truth.path.append((stamp, float(x), float(y), self._robot.yaw))
         return SimFrame(
             index=self._index,
             stamp_ns=stamp,

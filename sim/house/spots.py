@@ -109,9 +109,9 @@ class SpotFinder:
         for place in BY_LABEL[label].places:
             if place == "floor":
                 choices.append((None, None))
-            for thing in self.house.furniture:
-                if thing.label == place and (not rooms or thing.room in rooms):
-                    choices += [(thing, surface) for surface in thing.surfaces if surface.headroom > tall + 0.03]
+            for piece in self.house.furniture:
+                if piece.label == place and (not rooms or piece.room in rooms):
+                    choices += [(piece, surface) for surface in piece.surfaces if surface.headroom > tall + 0.03]
         spots = []
         for _ in range(_CANDIDATES if choices else 0):
             thing, surface = choices[int(self.rng.integers(len(choices)))]

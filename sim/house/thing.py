@@ -14,7 +14,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A place for small things on a piece of furniture, in the furniture's own frame: lo, hi (x, y), height, headroom."""
+    """A place for small things on furniture, in the furniture's own frame: lo, hi (x, y), height, headroom, metres."""
 
     lo: tuple[float, float]
     hi: tuple[float, float]
