@@ -47,13 +47,17 @@ class Presence:
     still_there: float
 
 
-def presence(hits: NDArray[np.bool_], model: SensorModel, prior: float = 0.02) -> Presence:
+def presence(
+    hits: NDArray[np.bool_], model: SensorModel, weights: NDArray[np.float64] | None = None, prior: float = 0.02
+) -> Presence:
     """From a row of observations of a place in order of time, each a hit or a miss.
 
     The stretch in which the thing was there is the one whose summed log-likelihood ratio is largest (Kadane's maximum
-    sub-array); what comes after its end tells whether it has gone. `prior`: that a given place holds such a thing.
+    sub-array); what comes after its end tells whether it has gone. `weights` (n,) in 0..1 say how independent each
+    observation is of the one before. `prior`: that a given place holds such a thing; that any of n moments may begin
+    the stretch is paid for with log n, so that a chance pair of false detections among many looks stays unlikely.
     """
-    gains = np.where(hits, model.for_hit, model.for_miss)
+    gains = np.where(hits, model.for_hit, model.for_miss * (1.0 if weights is None else weights))
     sums = np.concatenate([[0.0], np.cumsum(gains)])
     lowest = np.minimum.accumulate(sums)
     best = int(np.argmax(sums[1:] - lowest[:-1])) + 1
@@ -63,7 +67,7 @@ def presence(hits: NDArray[np.bool_], model: SensorModel, prior: float = 0.02) -
     return Presence(
         first,
         best - 1,
-        probability(evidence + log_odds(prior)),
+        probability(evidence + log_odds(prior) - np.log(len(hits))),
         probability(min(afterwards, 0.0) + log_odds(model.stay)),
     )
 

@@ -62,26 +62,42 @@ def locate(index: RecordIndex, word: str, query: Query | None = None, *, model: 
     labels = meant(word, index.labels_seen.all())
     if not labels:
         return Located(word)
-    found = index.detections(labels, base)
-    return Located(word, labels, gather(found, _able(index.views(base), labels), model=model))
+    every = index.detections(None, base)
+    return _located(word, labels, every, index.views(base), model)
 
 
-def locate_all(index: RecordIndex, query: Query | None = None, *, model: SensorModel | None = None) -> list[Located]:
-    """The same for every kind of thing in memory."""
+def locate_all(
+    index: RecordIndex,
+    query: Query | None = None,
+    *,
+    around: NDArray[np.float64] | None = None,
+    radius: float = np.inf,
+    model: SensorModel | None = None,
+) -> list[Located]:
+    """The same for every kind of thing in memory, or every kind detected within `radius` metres of `around` (3,)."""
     base = query or Query()
     found, views = index.detections(None, base), index.views(base)
+    close = np.ones(len(found), bool)
+    if around is not None:
+        close = np.linalg.norm(found.center[:, :2] - around[:2], axis=1) <= radius
     out: list[Located] = []
     done: set[str] = set()
-    for code in np.unique(found.label).tolist():
+    for code in np.unique(found.label[close]).tolist():
         label = found.names[code]
         labels = meant(label, found.names)
         if label in done:
             continue
         done.update(labels)
-        codes = [found.names.index(each) for each in labels]
-        part = _rows(found, np.isin(found.label, codes))
-        out.append(Located(label, labels, gather(part, _able(views, labels), model=model)))
+        out.append(_located(label, labels, found, views, model))
     return out
+
+
+def _located(
+    word: str, labels: tuple[str, ...], found: DetectionTable, views: ViewTable, model: SensorModel | None
+) -> Located:
+    own = np.isin(found.label, [found.names.index(each) for each in labels])
+    things = gather(_rows(found, own), _able(views, labels), _rows(found, ~own), model=model)
+    return Located(word, labels, things)
 
 
 def _able(views: ViewTable, labels: tuple[str, ...]) -> ViewTable:

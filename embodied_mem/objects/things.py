@@ -5,7 +5,7 @@ A function of the record index, so it is right after any correction, forgetting 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from embodied_mem.objects.visibility import should_see
 from embodied_mem.records.tables import DetectionTable, ViewTable
 
 FloatArray = NDArray[np.float64]
+_FRESH_NS = 1_000_000_000
+_SAME_PLACE = 0.2  # metres between the centres of one thing under two names
+_SAME_SIZE = 4.0  # ratio of their volumes
 _LINK = (0.35, 0.9)  # metres: detections of one thing lie this close, depending on its size
 
 
@@ -51,24 +54,34 @@ class Thing:
         return self.was_there * self.still_there
 
 
-def gather(found: DetectionTable, views: ViewTable, *, model: SensorModel | None = None) -> list[Thing]:
+def gather(
+    found: DetectionTable,
+    views: ViewTable,
+    others: DetectionTable | None = None,
+    *,
+    model: SensorModel | None = None,
+) -> list[Thing]:
     """Things of one kind, from its detections (of one label or of synonyms) and the views that could have shown it.
 
-    Only views whose detector knows the kind may be in `views`. The detector's hit rate is estimated from the data.
+    Only views whose detector knows the kind may be in `views`. `others`: detections of other kinds; where they far
+    outnumber this kind's at one place, this kind is taken for their confusion. The hit rate is estimated from the data.
     """
     if not len(found):
         return []
     groups = _clusters(found)
     count = int(groups.max()) + 1
     centers = np.array([_middle(found, groups == g) for g in range(count)])
-    looks = should_see(views, centers, _reach(found))
+    extents = np.array([np.median(found.size[groups == g, :2], axis=0).min() for g in range(count)])
+    looks = should_see(views, centers, np.clip(0.1 + extents / 2, 0.1, 0.35), _reach(found))
     base = model or SensorModel()
     stories = [_Story.of(found, views, np.flatnonzero(groups == g), looks[:, g]) for g in range(count)]
-    strong = [story for story in stories if presence(story.hits, base).was_there > 0.9]
+    strong = [story for story in stories if presence(story.hits, base, story.weights).was_there > 0.9]
     chances = sum(story.chances(base)[1] for story in strong)
     hits = sum(story.chances(base)[0] for story in strong)
     fitted = estimate_hit_rate(hits, chances, base)
     things = [_thing(found, story, fitted) for story in stories]
+    if others is not None and len(others):
+        things = [_against(thing, others) for thing in things]
     return sorted(things, key=lambda thing: (-thing.present, -thing.last_seen))
 
 
@@ -79,6 +92,7 @@ class _Story:
     rows: NDArray[np.intp]  # of the detections
     stamps: NDArray[np.int64]  # of the observations
     hits: NDArray[np.bool_]
+    weights: NDArray[np.float64]  # of the misses
 
     @classmethod
     def of(cls, found: DetectionTable, views: ViewTable, rows: NDArray[np.intp], looked: NDArray[np.bool_]) -> _Story:
@@ -88,17 +102,20 @@ class _Story:
         stamps = np.concatenate([[first[int(seq)] for seq in seen], views.last_seen_ns[missed]]).astype(np.int64)
         hits = np.concatenate([np.ones(len(seen), bool), np.zeros(len(missed), bool)])
         order = np.argsort(stamps, kind="stable")
-        return cls(rows, stamps[order], hits[order])
+        stamps, hits = stamps[order], hits[order]
+        # What hides a thing in one frame hides it in the next: only after a while is a miss news.
+        pause = np.diff(stamps, prepend=stamps[0] - _FRESH_NS) / _FRESH_NS
+        return cls(rows, stamps, hits, np.clip(pause, 0.1, 1.0))
 
     def chances(self, model: SensorModel) -> tuple[int, int]:
         """Hits and looks within the stretch in which it was there."""
-        there = presence(self.hits, model)
+        there = presence(self.hits, model, self.weights)
         inside = self.hits[there.first : there.last + 1]
         return int(inside.sum()), len(inside)
 
 
 def _thing(found: DetectionTable, story: _Story, model: SensorModel) -> Thing:
-    there = presence(story.hits, model)
+    there = presence(story.hits, model, story.weights)
     first, last = int(story.stamps[there.first]), int(story.stamps[there.last])
     stamps = found.last_seen_ns[story.rows]
     rows = story.rows[(stamps >= first) & (stamps <= last)]
@@ -121,6 +138,19 @@ def _thing(found: DetectionTable, story: _Story, model: SensorModel) -> Thing:
         score=float(found.score[rows].mean()),
         evidence=tuple(dict.fromkeys(found.seq[newest].tolist())),
     )
+
+
+def _against(thing: Thing, others: DetectionTable) -> Thing:
+    """The thing, believed in less the more often something else was detected at its place in its time."""
+    near = np.linalg.norm(others.center - thing.position, axis=1) <= _SAME_PLACE
+    near &= (others.stamp_ns >= thing.first_seen) & (others.stamp_ns <= thing.last_seen)
+    alike = (others.size / np.maximum(thing.extent, 0.02)).prod(axis=1)
+    near &= (alike > 1 / _SAME_SIZE) & (alike < _SAME_SIZE)
+    if not near.any():
+        return thing
+    rival = int(np.bincount(others.label[near]).max())
+    share = thing.hits / (thing.hits + rival)
+    return thing if share > 0.4 else replace(thing, was_there=thing.was_there * share)
 
 
 def _clusters(found: DetectionTable) -> NDArray[np.int64]:

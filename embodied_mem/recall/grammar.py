@@ -45,8 +45,8 @@ _EVERYWHERE = {
 _SPEAKER = {"here", "me", "you", "us", "robot", "the robot"}
 _VAGUE = {"", "me", "us", "it", "that", "this", "there", "you", "i", "we", "he", "she", "they", "what", "them", "still"}
 _TIME_STARTS = {
-    "yesterday", "today", "last", "this", "in", "within", "during", "over", "before", "after", "since", "until", "between",
-    "from", "at", "on", "about", "around", "an", "a", "half", "just", "the", "past",
+    "yesterday", "today", "last", "this", "in", "within", "during", "over", "before", "after", "since", "until",
+    "between", "from", "at", "on", "about", "around", "an", "a", "half", "just", "the", "past",
 }  # fmt: skip
 
 

@@ -201,9 +201,12 @@ class Recall:
         words = " ".join(part for part in (q.what, q.place.anchor if q.place else "") if part)
         if not words:
             return self._nothing(asked, f"I know of nothing{self._where_words(asked)}", "Nothing was detected there.")
-        near = self._around(asked)
+        by_text = replace(asked.query, text=words, k=_EVIDENCE, min_score=-1.0)
+        point, radius = self._point(asked)
+        if point is not None:
+            by_text = replace(by_text, center=point, radius=radius)
         try:
-            result = self._memory.query(replace(asked.query, text=words, k=_EVIDENCE, min_score=-1.0, **near))
+            result = self._memory.query(by_text)
         except UnavailableError as error:
             return self._nothing(asked, f"I have not seen {say.one(q.what or words)}", str(error))
         hits = [hit for hit in result.hits if self._trust(hit.score) >= PRESENT and not _detected_other(hit, words)]
@@ -217,7 +220,8 @@ class Recall:
             f"the best match for {words!r} is at {say.place(hit.position)}, {say.ago(hit.age_s)}: {_snippet(caption)}"
         )
         return Answer(
-            kind=q.kind, found=True, sentence=say.sentence(text), probability=self._trust(hit.score), position=hit.position,
+            kind=q.kind, found=True, sentence=say.sentence(text), probability=self._trust(hit.score),
+            position=hit.position,
             age_s=hit.age_s, frame_id=hit.record.observation.frame_id,
             reason=f"Found by the meaning of captions, score {hit.score:.2f}.", exact=result.exact,
             evidence=tuple(_evidence_of(hit) for hit in hits),
@@ -240,7 +244,8 @@ class Recall:
         noticed = (
             "" if thing.missed_ns is None else f", not there since {say.ago((asked.now - thing.missed_ns) * 1e-9)}"
         )
-        text = f"the {thing.label} was at {say.place(thing.position)} {say.ago((asked.now - thing.last_seen) * 1e-9)}{noticed}"
+        seen = say.ago((asked.now - thing.last_seen) * 1e-9)
+        text = f"the {thing.label} was at {say.place(thing.position)} {seen}{noticed}"
         answer = self._answer(asked, False, text, 1 - thing.still_there, thing, thing.evidence)
         return replace(
             answer, position=None, extent=None, reason="Not found: its last known place was seen without it."
@@ -264,8 +269,8 @@ class Recall:
     ) -> Answer:
         evidence = self._evidence(asked, thing, tuple(dict.fromkeys(seqs))[:_EVIDENCE])
         return Answer(
-            kind=asked.question.kind, found=found, sentence=say.sentence(text), probability=float(np.clip(sure, 0, _SURE)),
-            position=thing.position, extent=thing.extent, age_s=(asked.now - thing.last_seen) * 1e-9,
+            kind=asked.question.kind, found=found, sentence=say.sentence(text),
+            probability=float(np.clip(sure, 0, _SURE)), position=thing.position, extent=thing.extent, age_s=(asked.now - thing.last_seen) * 1e-9,
             frame_id=evidence[0].frame_id if evidence else "map", evidence=evidence,
         )  # fmt: skip
 
@@ -315,11 +320,6 @@ class Recall:
             raise BadInputError("The question says 'here', but where the robot is was not given.")
         return asked.robot, place.radius or _HERE
 
-    def _around(self, asked: _Asked) -> dict[str, object]:
-        """The place of a question as a filter of records."""
-        point, radius = self._point(asked)
-        return {} if point is None else {"center": point, "radius": radius}
-
     def _where_words(self, asked: _Asked) -> str:
         place = asked.question.place
         if place is None:
@@ -330,7 +330,8 @@ class Recall:
         return f" {reach} {say.the(place.anchor) if place.anchor else say.place(np.array(place.point))}"
 
     def _landmark_words(self, asked: _Asked, thing: Thing) -> str:
-        found = landmark(thing, locate_all(self._memory.index, replace(asked.query, time=None)))
+        near = locate_all(self._memory.index, replace(asked.query, time=None), around=thing.position, radius=2 * NEAR)
+        found = landmark(thing, near)
         return "" if found is None else f" {found[0]} the {found[1].label},"
 
     def _trust(self, score: float) -> float:
@@ -351,15 +352,15 @@ class _Asked:
 def _evidence_of(hit: Hit, position: FloatArray | None = None, score: float | None = None) -> Evidence:
     obs = hit.record.observation
     return Evidence(
-        seq=hit.record.seq, stamp_ns=obs.stamp_ns, map_id=hit.map_id, frame_id=obs.frame_id, sensor_position=obs.position,
-        sensor_orientation=obs.orientation, position=hit.position if position is None else position,
+        seq=hit.record.seq, stamp_ns=obs.stamp_ns, map_id=hit.map_id, frame_id=obs.frame_id,
+        sensor_position=obs.position, sensor_orientation=obs.orientation, position=hit.position if position is None else position,
         score=hit.score if score is None else score, age_s=hit.age_s, caption=obs.caption,
         labels=tuple(dict.fromkeys(obs.detections.labels)),
     )  # fmt: skip
 
 
 def _detected_other(hit: Hit, words: str) -> bool:
-    """Whether the caption was made from detections: what those do not name was not seen, however alike the words are."""
+    """Whether the caption was made from detections: what those do not name was not seen, however alike the words."""
     labels = hit.record.observation.detections.labels
     return bool(labels) and not any(label in words for label in labels)
 

@@ -44,8 +44,8 @@ def landmark(thing: Thing, everything: Sequence[Located]) -> tuple[str, Thing] |
     best: tuple[float, str, Thing] | None = None
     for located in everything:
         for other in located.here:
-            floor = float(np.prod(np.sort(other.extent[:2])[-2:]))
-            if other is thing or other.label == thing.label or floor < max(_LANDMARK, np.prod(thing.extent[:2])):
+            floor = float(np.prod(other.extent[:2]))
+            if other is thing or other.label == thing.label or floor < max(_LANDMARK, float(np.prod(thing.extent[:2]))):
                 continue
             if np.linalg.norm(other.position - thing.position) < 1e-6:
                 continue
