@@ -59,6 +59,11 @@ class Console:
             self.err.write(text + "\n")
             self.err.flush()
 
+    def milestone(self, text: str) -> None:
+        """A note for where no progress bar is drawn, such as the log of a build."""
+        if not self.err.isatty():
+            self.note(text)
+
     def failure(self, message: str, code: int, kind: str) -> None:
         """Print an error: a sentence on standard error, and for machines an object on standard output too."""
         self.err.write(f"embodied-mem: {message}\n")

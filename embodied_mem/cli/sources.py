@@ -51,10 +51,11 @@ def detector_of(model: Path | None, names: Path | None) -> Detector | None:
         raise NotFoundError(f"There is no detector {model}.")
     from embodied_mem.perception.onnx_detector import OnnxDetector
 
-    return OnnxDetector(model, names or _names_beside(model))
+    return OnnxDetector(model, names or names_beside(model))
 
 
-def _names_beside(model: Path) -> Path:
+def names_beside(model: Path) -> Path:
+    """The text file beside a model that names its classes. Raises BadInputError when there is none, or several."""
     same = model.with_suffix(".names")
     found = [same] if same.is_file() else sorted([*model.parent.glob("*.names"), *model.parent.glob("*.txt")])
     if len(found) != 1:

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another topic for a node; may be repeated",
     )
     add("--detector", type=Path, metavar="ONNX", help="a model that finds things in the pictures")
+    add("--names", type=Path, metavar="FILE", help="its classes, one a line (default: the .names file beside it)")
     add("--sim-time", action="store_true", help="take the time from /clock (a bag that is played)")
     add(
         "--logs",
@@ -89,10 +90,14 @@ def require_ros() -> None:
 def _parameters(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"record": {"memory": str(folder)}, "perception": {}}
     if args.sim:
-        found["sim"] = {"seed": args.seed}
-        found["perception"]["external_detections"] = True
+        from embodied_mem.cli.simulated import simulated_parameters
+
+        found = simulated_parameters(folder, args.seed)
     if args.detector is not None:
+        from embodied_mem.cli.sources import names_beside
+
         found["perception"]["detector"] = str(_existing(args.detector).resolve())
+        found["perception"]["detector_names"] = str((args.names or names_beside(args.detector)).resolve())
     return found
 
 

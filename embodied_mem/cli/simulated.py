@@ -1,0 +1,40 @@
+"""How the nodes are set up around the simulated robot, for `up --sim` and the demo."""
+
+from __future__ import annotations
+
+from math import radians
+from pathlib import Path
+from typing import Any
+
+Parameters = dict[str, dict[str, Any]]
+
+
+def simulated_parameters(memory: Path, seed: int, *, config: Path | None = None, lock_step: bool = False) -> Parameters:
+    """Parameters by node for a robot in the house of `seed`.
+
+    config     a YAML file with settings of the house (sim.house.config.SimConfig)
+    lock_step  the next frame follows as soon as the last one is remembered, however fast or slow that is
+    Raises BadInputError, NotFoundError for the settings, UnavailableError when the simulator is not installed.
+    """
+    from embodied_mem.errors import UnavailableError
+
+    try:
+        from sim.house.config import SimConfig
+    except ImportError as error:
+        raise UnavailableError(f"The simulated house is not installed ({error}): run `make setup`.") from None
+    settings = SimConfig.load(config) if config is not None else SimConfig()
+    camera = settings.camera
+    return {
+        "record": {"memory": str(memory)},
+        "perception": {
+            "external_detections": True,
+            "reliability": "reliable",
+            "mount": f"{camera.forward} 0 {camera.height} 0 {radians(camera.pitch_deg):.6f} 0",
+            "max_range": camera.max_depth,
+        },
+        "sim": {
+            "seed": seed,
+            "real_time_factor": 0.0 if lock_step else 1.0,
+            "config": str(config) if config is not None else "",
+        },
+    }
