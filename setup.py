@@ -11,6 +11,7 @@ from setuptools import find_packages, setup
 NAME = "embodied_mem"
 
 setup(
+    python_requires=">=3.10",  # not in setup.cfg: colcon can't read what setuptools makes of it there
     packages=find_packages(include=[NAME, f"{NAME}.*", "sim", "sim.*"]),
     package_data={NAME: ["py.typed"]},
     data_files=[

@@ -130,7 +130,7 @@ tick() {
 
 pip_install() {
   PIP_DISABLE_PIP_VERSION_CHECK=1 CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
-    "$PY" -m pip install --no-input --progress-bar off -c constraints.txt "$@"
+    "$PY" -m pip install --no-input --no-compile --progress-bar off -c constraints.txt "$@"
 }
 
 build_requirements() {

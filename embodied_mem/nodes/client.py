@@ -65,7 +65,7 @@ class MemoryClient:
     """
 
     def __init__(
-        self, namespace: str = "", *, timeout_s: float = 10.0, node: Node | None = None, use_sim_time: bool = False
+        self, namespace: str = "", *, timeout_s: float = 15.0, node: Node | None = None, use_sim_time: bool = False
     ) -> None:
         self.timeout_s = timeout_s
         self.wrote = 0  # the highest number that this client caused

@@ -270,7 +270,8 @@ class Recall:
         evidence = self._evidence(asked, thing, tuple(dict.fromkeys(seqs))[:_EVIDENCE])
         return Answer(
             kind=asked.question.kind, found=found, sentence=say.sentence(text),
-            probability=float(np.clip(sure, 0, _SURE)), position=thing.position, extent=thing.extent, age_s=(asked.now - thing.last_seen) * 1e-9,
+            probability=float(np.clip(sure, 0, _SURE)), position=thing.position, extent=thing.extent,
+            age_s=(asked.now - thing.last_seen) * 1e-9,
             frame_id=evidence[0].frame_id if evidence else "map", evidence=evidence,
         )  # fmt: skip
 
@@ -353,7 +354,8 @@ def _evidence_of(hit: Hit, position: FloatArray | None = None, score: float | No
     obs = hit.record.observation
     return Evidence(
         seq=hit.record.seq, stamp_ns=obs.stamp_ns, map_id=hit.map_id, frame_id=obs.frame_id,
-        sensor_position=obs.position, sensor_orientation=obs.orientation, position=hit.position if position is None else position,
+        sensor_position=obs.position, sensor_orientation=obs.orientation,
+        position=hit.position if position is None else position,
         score=hit.score if score is None else score, age_s=hit.age_s, caption=obs.caption,
         labels=tuple(dict.fromkeys(obs.detections.labels)),
     )  # fmt: skip

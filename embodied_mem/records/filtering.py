@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import UnknownMapError
 from embodied_mem.geometry import transform_points
-from embodied_mem.records.kernels import ANY, select_by_detections, select_rows
+from embodied_mem.records.growable import Growable
+from embodied_mem.records.kernels import ANY, FOREVER, best_detections, select_by_detections, select_rows
 from embodied_mem.records.names import Names
 from embodied_mem.records.query import EVERY_MAP, Query, TimeRange
 from embodied_mem.records.versions import VersionTable
@@ -19,9 +21,10 @@ from embodied_mem.records.versions import VersionTable
 if TYPE_CHECKING:
     from embodied_mem.records.index import RecordIndex
 
-_FOREVER = np.iinfo(np.int64).max
 _NEAR = 2.0  # metres: "near record n" without a radius
+_IDENTITY = np.eye(4)
 _NOTHING = -2  # a code that no row has
+_EMPTY = Growable(np.int32, capacity=1)
 _ANYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
 _ANY_DISTANCE = np.array([0.0, 0.0, 0.0, np.inf])
 
@@ -36,6 +39,7 @@ class Filters:
     into: dict[int, NDArray[np.float64]]  # map code -> (4, 4); empty for every map, without coordinates
     codes: NDArray[np.int32]  # map, robot, session; ANY restricts nothing
     as_of: int
+    now: bool  # as_of is the newest entry
     last_seen: NDArray[np.int64]
     box: NDArray[np.float64] = field(default_factory=lambda: _ANYWHERE)
     sphere: NDArray[np.float64] = field(default_factory=lambda: _ANY_DISTANCE)
@@ -47,7 +51,11 @@ class Filters:
 
     def moved_maps(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Maps whose coordinates must be transformed."""
-        return ((code, matrix) for code, matrix in self.into.items() if not np.array_equal(matrix, np.eye(4)))
+        return iter(self._moved.items())
+
+    @cached_property
+    def _moved(self) -> dict[int, NDArray[np.float64]]:
+        return {code: matrix for code, matrix in self.into.items() if not np.array_equal(matrix, _IDENTITY)}
 
     def select(self) -> NDArray[np.int32]:
         """The rows that pass, ascending."""
@@ -77,15 +85,17 @@ class Filters:
         out, table, moved = self.positions_of(rows), self.table, dict(self.moved_maps())
         if self.labels is None:
             return out
-        for i, row in enumerate(rows.tolist()):
-            own = np.arange(*table.spans.data[row])
-            own = own[self.labels[table.labels.data[own]]]
-            centers = table.centers.data[own]
-            code = int(table.codes.data[row, 0])
-            centers = transform_points(moved[code], centers) if code in moved else centers
-            inside = ((centers >= self.box[0]) & (centers <= self.box[1])).all(axis=1)
-            inside &= np.linalg.norm(centers - self.sphere[:3], axis=1) <= self.sphere[3]
-            out[i] = centers[np.argmax(np.where(inside, table.scores.data[own], -1))]
+        centers = table.centers.data
+        if moved:
+            which, owner = table.detections_of(rows)
+            centers = centers.copy()
+            for code, matrix in moved.items():
+                own = which[table.codes.data[rows[owner], 0] == code]
+                centers[own] = transform_points(matrix, centers[own])
+        best = best_detections(
+            rows, table.spans.data, table.labels.data, table.scores.data, centers, self.labels, self.box, self.sphere
+        )
+        out[best >= 0] = centers[best[best >= 0]]
         return out
 
     def explain(self, left: int) -> str:
@@ -126,29 +136,33 @@ class Filters:
         if candidates is None or not len(self.table):
             return np.zeros(0, np.int32)
         table, by_detection = self.table, self.labels is not None
-        start = -_FOREVER if self.time.start_ns is None else self.time.start_ns
-        end = _FOREVER if self.time.end_ns is None else self.time.end_ns
+        start = -FOREVER if self.time.start_ns is None else self.time.start_ns
+        end = FOREVER if self.time.end_ns is None else self.time.end_ns
         rows = select_rows(
-            candidates, table.valid_from.data, table.valid_to.data, table.hidden.data, table.codes.data, self.codes,
-            table.first_seen.data, self.last_seen, positions, self.as_of, start, end,
+            candidates, table.valid_from.data, table.valid_to.data, table.hidden.data, table.live.data,
+            table.codes.data, self.codes,
+            table.first_seen.data, self.last_seen, positions, self.as_of, self.now, start, end,
             _ANYWHERE if by_detection else self.box, _ANY_DISTANCE if by_detection else self.sphere,
         )  # fmt: skip
         if self.labels is not None:
             rows = select_by_detections(
                 rows, table.spans.data, table.labels.data, centers, self.labels, self.box, self.sphere
             )
-        return rows
+        if not len(candidates):
+            return rows  # every row was looked at, in order
+        rows = np.sort(rows)  # np.unique would hash: ten times slower
+        return rows[np.append(True, rows[1:] != rows[:-1])] if len(rows) else rows
 
     def _candidates(self) -> NDArray[np.int32] | None:
-        """A superset of the rows that pass, from the path that leaves fewest; empty = every row, None = no row."""
+        """Rows of which some pass, in any order, from the path that leaves fewest; empty = every row, None = no row."""
         paths = list(self._paths())
         if not paths:
             return np.zeros(0, np.int32)
         count, rows_of = min(paths, key=lambda path: path[0])
         if count > len(self.table) // 4:
             return np.zeros(0, np.int32)
-        rows = np.unique(rows_of())
-        return rows.astype(np.int32) if len(rows) else None
+        rows = rows_of()
+        return rows if len(rows) else None
 
     def _numbered(self) -> NDArray[np.int32]:
         seqs = np.asarray(self.query.seqs, dtype=np.int64)
@@ -164,19 +178,25 @@ class Filters:
                 sum(map(len, postings)),
                 lambda: np.concatenate([np.zeros(0, np.int32), *(each.data for each in postings)]),
             )
-        elif self.query.has_where:
+        if self.query.has_where:
             low = np.maximum(self.box[0], self.sphere[:3] - self.sphere[3])
             high = np.minimum(self.box[1], self.sphere[:3] + self.sphere[3])
-            runs = table.by_place.runs(low, high)
+            places = table.by_place if self.labels is None else table.by_center
+            runs = places.runs(low, high)
             if runs is not None:
-                yield table.by_place.count(runs), lambda: table.by_place.rows(runs)
+                yield places.count(runs), lambda: places.rows(runs)
+        for code, postings_of in zip(self.codes.tolist(), table.by_code, strict=True):
+            if code != ANY:
+                own = postings_of.get(code, _EMPTY)
+                yield len(own), partial(getattr, own, "data")
         if self.query.time is not None:
-            low_ns = np.array([-_FOREVER if self.time.start_ns is None else self.time.start_ns])
-            high_ns = np.array([_FOREVER if self.time.end_ns is None else self.time.end_ns])
-            stretched = np.fromiter(table.stretched, np.int32, len(table.stretched))
+            low_ns = np.array([-FOREVER if self.time.start_ns is None else self.time.start_ns])
+            high_ns = np.array([FOREVER if self.time.end_ns is None else self.time.end_ns])
+            start_ns = int(low_ns[0])
+            stretched = table.stretched.span(start_ns)
             yield (
-                table.by_time.count(low_ns, high_ns) + len(stretched),
-                lambda: np.concatenate([table.by_time.rows(low_ns, high_ns), stretched]),
+                table.by_time.count(low_ns, high_ns) + (stretched.stop - stretched.start),
+                lambda: np.concatenate([table.by_time.rows(low_ns, high_ns), table.stretched.rows(start_ns)]),
             )
 
 
@@ -198,6 +218,7 @@ def resolve(index: RecordIndex, query: Query) -> Filters:
             dtype=np.int32,
         ),
         as_of=as_of,
+        now=as_of >= index.watermark,
         last_seen=index.last_seen_as_of(as_of),
     )  # fmt: skip
     if query.box is not None:

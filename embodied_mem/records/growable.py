@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from embodied_mem.records.kernels import count_in_ranges, rows_in_ranges
+
 
 class Growable:
     """An array that rows are appended to, in amortised constant time.
@@ -60,15 +62,15 @@ class SortedColumn:
     def __len__(self) -> int:
         return len(self._values)
 
-    def extend(self, values: ArrayLike, first_row: int) -> None:
-        """Append (n,) values of the rows first_row, first_row + 1, ..."""
+    def extend(self, values: ArrayLike, rows: ArrayLike) -> None:
+        """Append the (n,) values of the (n,) rows."""
         block = np.asarray(values, dtype=np.int64)
         self.largest = max(self.largest, int(block.max(initial=self.largest)))
         in_order = self._sorted == len(self._values) and bool(np.all(block[1:] >= block[:-1]))
         if in_order and self._sorted and len(block):
             in_order = bool(block[0] >= self._values.data[-1])
         self._values.extend(block)
-        self._rows.extend(np.arange(first_row, first_row + len(block)))
+        self._rows.extend(rows)
         if in_order:
             self._sorted = len(self._values)
         elif len(self._values) - self._sorted > max(1024, self._sorted // 8):
@@ -77,19 +79,10 @@ class SortedColumn:
             self._rows.data[:] = self._rows.data[order]
             self._sorted = len(self._values)
 
-    def _spans(self, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        ordered = self._values.data[: self._sorted]
-        return np.searchsorted(ordered, lows, "left"), np.searchsorted(ordered, highs, "left")
-
     def count(self, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> int:
         """An upper bound on the rows whose value lies in any of the half-open ranges [low, high)."""
-        starts, stops = self._spans(lows, highs)
-        return int((stops - starts).sum()) + len(self._values) - self._sorted
+        return int(count_in_ranges(self._values.data[: self._sorted], lows, highs)) + len(self._values) - self._sorted
 
     def rows(self, lows: NDArray[np.int64], highs: NDArray[np.int64]) -> NDArray[np.int32]:
         """Rows in the ranges (disjoint, half-open), and the whole tail: a superset, to be tested row by row."""
-        starts, stops = self._spans(lows, highs)
-        ordered, tail = self._rows.data[: self._sorted], self._rows.data[self._sorted :]
-        kept = stops > starts
-        parts = [ordered[a:b] for a, b in zip(starts[kept], stops[kept], strict=True)]
-        return np.concatenate([*parts, tail])
+        return rows_in_ranges(self._values.data[: self._sorted], self._rows.data, lows, highs)

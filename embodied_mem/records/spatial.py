@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.records.growable import SortedColumn
+from embodied_mem.records.kernels import box_runs
 
 _CELL = 2.0  # metres
 _HALF = 1 << 20  # cells on either side of the origin; keys have 21 bits an axis
@@ -20,30 +21,21 @@ class SpatialHash:
         self._low = np.full(3, _HALF, dtype=np.int64)
         self._high = np.full(3, -_HALF, dtype=np.int64)
 
-    def extend(self, positions: NDArray[np.float64], first_row: int) -> None:
-        """Append (n, 3) positions of the rows from first_row on."""
+    def extend(self, positions: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
+        """Append (n, 3) positions of the (n,) rows."""
         if not len(positions):
             return
         cells = self._cells(positions)
         self._low = np.minimum(self._low, cells.min(axis=0))
         self._high = np.maximum(self._high, cells.max(axis=0))
-        self._column.extend(self._keys(cells), first_row)
+        self._column.extend(self._keys(cells), rows)
 
     def runs(
         self, low: NDArray[np.float64], high: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Half-open ranges of keys that cover the box, or None when they would be too many to be of use."""
-        first = np.maximum(self._cells(low), self._low)
-        last = np.minimum(self._cells(high), self._high)
-        if (first > last).any():
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        spans = last - first + 1
-        if int(spans[1]) * int(spans[2]) > _MAX_RUNS:
-            return None
-        z, y = np.meshgrid(np.arange(first[2], last[2] + 1), np.arange(first[1], last[1] + 1), indexing="ij")
-        ends = np.column_stack([np.full(y.size, first[0]), y.ravel(), z.ravel()])
-        lows = self._keys(ends)
-        return lows, lows + spans[0]
+        fits, lows, highs = box_runs(low, high, self._low, self._high, _CELL, _HALF, _MAX_RUNS)
+        return (lows, highs) if fits else None
 
     def count(self, runs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> int:
         return self._column.count(*runs)

@@ -92,7 +92,8 @@ def _bounds(
         row = codes[slot]
         total = np.int32(0)
         for j in range(len(query)):
-            total += np.int32(row[j]) * np.int32(query[j])
+            # Numba widens each of these to 64 bits; cut back, the compiler multiplies and adds 16 pairs at a time.
+            total = np.int32(total + np.int32(np.int32(row[j]) * np.int32(query[j])))
         score = np.float32(total) * scales[slot] * query_scale
         margin = errors[slot] * slope + offset
         lower[i] = score - margin

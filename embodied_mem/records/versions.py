@@ -7,6 +7,7 @@ number. So the state of memory at any number of the log is a filter, not a repla
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,46 @@ class Block:
     yaws: NDArray[np.float64]  # (m,)
 
 
+class StretchedRows:
+    """Rows that were seen over a time, not only at one moment; finds those that may have been seen at a given one.
+
+    Ordered by when they were first seen, with the running maximum of when they were last seen: whatever stands before
+    the place where that maximum reaches a moment had ended by then.
+    """
+
+    def __init__(self) -> None:
+        self._first = Growable(np.int64)
+        self._latest = Growable(np.int64)
+        self._rows = Growable(np.int32)
+        self._known: set[int] = set()
+
+    def note(self, rows: NDArray[Any], first_seen: NDArray[np.int64], last_seen: NDArray[np.int64]) -> None:
+        """Rows (n,) were seen over these times, in ns; a row may come again with a later end."""
+        for i in np.flatnonzero(last_seen > first_seen).tolist():
+            row, first, last = int(rows[i]), int(first_seen[i]), int(last_seen[i])
+            place = int(np.searchsorted(self._first.data, first, "left" if row in self._known else "right"))
+            if row not in self._known:
+                self._known.add(row)
+                before = int(self._latest.data[place - 1]) if place else last
+                self._insert(place, first, before, row)
+            tail = self._latest.data[place:]
+            np.maximum(tail, last, out=tail)
+
+    def span(self, start_ns: int) -> slice:
+        """Where the rows stand that were first seen before start_ns, and perhaps still then."""
+        begin, end = np.searchsorted(self._latest.data, start_ns), np.searchsorted(self._first.data, start_ns)
+        return slice(int(begin), max(int(begin), int(end)))
+
+    def rows(self, start_ns: int) -> NDArray[np.int32]:
+        return self._rows.data[self.span(start_ns)]
+
+    def _insert(self, place: int, first: int, latest: int, row: int) -> None:
+        for column, value in ((self._first, first), (self._latest, latest), (self._rows, row)):
+            column.extend([value])
+            column.data[place + 1 :] = column.data[place:-1].copy()
+            column.data[place] = value
+
+
 class VersionTable:
     """Columns, the three access paths (time, space, label), and the vectors' places. Not locked: its owner is."""
 
@@ -47,6 +88,7 @@ class VersionTable:
         self.valid_from = Growable(np.int64)
         self.valid_to = Growable(np.int64)
         self.hidden = Growable(np.uint8)
+        self.live = Growable(np.uint8)  # neither hidden nor superseded: what counts for an answer about now
         self.first_seen = Growable(np.int64)
         self.last_seen = Growable(np.int64)
         self.positions = Growable(np.float64, 3)
@@ -69,7 +111,9 @@ class VersionTable:
         self.by_time = SortedColumn()
         self.by_place = SpatialHash()
         self.by_label: dict[int, Growable] = {}
-        self.stretched: set[int] = set()  # rows that were seen over a time, not only at one moment
+        self.by_code: list[dict[int, Growable]] = [{}, {}, {}]  # rows of each map, robot, session
+        self.by_center = SpatialHash()  # rows by where their detections are
+        self.stretched = StretchedRows()
         self.number(1)
 
     def __len__(self) -> int:
@@ -92,7 +136,10 @@ class VersionTable:
         self.seqs.extend(block.seqs)
         self.valid_from.extend(block.valid_from)
         self.valid_to.extend(np.full(len(rows), OPEN))
-        self.hidden.extend(np.where(before < 0, 0, self.hidden.data[before]) if start else np.zeros(len(rows)))
+        hidden = np.where(before < 0, 0, self.hidden.data[before]) if start else np.zeros(len(rows))
+        self.hidden.extend(hidden)
+        self.live.data[superseded] = 0
+        self.live.extend(hidden == 0)
         self.first_seen.extend(block.first_seen)
         self.last_seen.extend(block.last_seen)
         self.positions.extend(block.positions)
@@ -103,12 +150,16 @@ class VersionTable:
         self.slots.extend(self.slot_of_text.data[block.texts])
         self.previous.extend(before)
         self._append_detections(block, rows)
-        self.by_time.extend(block.first_seen, start)
-        self.by_place.extend(block.positions, start)
-        self.stretched.update(rows[block.last_seen > block.first_seen].tolist())
+        self.by_time.extend(block.first_seen, rows)
+        self.by_place.extend(block.positions, rows)
+        for postings, codes in zip(self.by_code, block.codes.T, strict=True):
+            for code in np.unique(codes):
+                postings.setdefault(int(code), Growable(np.int32, capacity=16)).extend(rows[codes == code])
+        self.stretched.note(rows, block.first_seen, block.last_seen)
 
     def _append_detections(self, block: Block, rows: NDArray[np.int64]) -> None:
         first = self.labels.extend(block.labels)
+        self.by_center.extend(block.centers, rows[block.owner])
         self.scores.extend(block.scores)
         self.centers.extend(block.centers)
         self.sizes.extend(block.sizes)
@@ -141,10 +192,12 @@ class VersionTable:
         """The record was seen at another moment too."""
         rows = self.versions_of(np.array([seq]))
         self.last_seen.data[rows] = np.maximum(self.last_seen.data[rows], stamp_ns)
-        self.stretched.update(rows[self.last_seen.data[rows] > self.first_seen.data[rows]].tolist())
+        self.stretched.note(rows, self.first_seen.data[rows], self.last_seen.data[rows])
 
     def hide(self, seqs: NDArray[np.int64], hidden: bool) -> None:
-        self.hidden.data[self.versions_of(seqs)] = hidden
+        rows = self.versions_of(seqs)
+        self.hidden.data[rows] = hidden
+        self.live.data[rows] = (self.valid_to.data[rows] == OPEN) & (not hidden)
 
     @property
     def nbytes(self) -> int:

@@ -84,9 +84,9 @@ class RobotConfig:
 
     radius: float = 0.2
     max_speed: float = 0.8
-    max_turn_rate: float = 1.3
-    acceleration: float = 1.0
-    turn_acceleration: float = 4.0
+    max_turn_rate: float = 1.6
+    acceleration: float = 1.5
+    turn_acceleration: float = 5.0
     control_rate: float = 20.0
 
     def __post_init__(self) -> None:
@@ -218,7 +218,7 @@ class ScriptConfig:
     removed: int = 1
     added: int = 1
     epoch_ns: int = 1_700_000_000_000_000_000
-    view_range: float = 2.9
+    view_range: float = 3.0
     max_sweep_s: float = 180.0
 
     def __post_init__(self) -> None:

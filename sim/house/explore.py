@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 
 _LOOKAHEAD = 0.32  # metres
 _ARRIVED = 0.12
-_ENOUGH = 0.985  # of what can be covered
+_ENOUGH = 0.975  # of what can be covered
 _EDGE = 0.35  # radians: a target this far inside of the picture's edge has been looked at
 
 
@@ -159,7 +159,7 @@ class Explorer:
 
     def _follow(self, robot: Robot, dt: float) -> tuple[float, float]:
         assert self._path is not None
-        while len(self._path) > 2 and np.hypot(*(self._path[1] - robot.position)) < _LOOKAHEAD / 2:
+        while len(self._path) > 2 and np.hypot(*(self._path[1] - robot.position)) < _LOOKAHEAD * 0.6:
             self._path = self._path[1:]
         aim = self._path[1] if len(self._path) > 1 else self._path[0]
         offset = aim - robot.position
@@ -170,10 +170,10 @@ class Explorer:
         if len(self._path) > 2:
             after = self._path[2] - self._path[1]
             bend = abs(_wrapped(float(np.arctan2(after[1], after[0]) - np.arctan2(offset[1], offset[0]))))
-            corner = self.config.max_speed * max(0.0, 1 - bend / 0.9)
+            corner = self.config.max_speed * max(0.0, 1 - bend / 1.2)
         speed = min(self.config.max_speed, np.sqrt(corner**2 + 1.6 * self.config.acceleration * room))
-        speed *= max(0.0, 1 - abs(error) / 0.5)
-        return float(speed), float(np.clip(3.0 * error, -self.config.max_turn_rate, self.config.max_turn_rate))
+        speed *= max(0.0, 1 - abs(error) / 0.7)
+        return float(speed), float(np.clip(4.0 * error, -self.config.max_turn_rate, self.config.max_turn_rate))
 
     def _plan_turn(self, robot: Robot) -> None:
         """To the nearer end of the arc, and through it to the other end."""

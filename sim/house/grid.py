@@ -80,7 +80,7 @@ class Paths:
         self.radius = radius
         self.reachable = grid.free_component(radius, start)
         self._rows, self._columns = np.nonzero(self.reachable)
-        self._node = np.full(grid.occupied.shape, -1, dtype=np.int64)
+        self._node: NDArray[np.int64] = np.full(grid.occupied.shape, -1, dtype=np.int64)
         self._node[self._rows, self._columns] = np.arange(len(self._rows))
         self._graph = self._build(comfort)
         self.points = grid.centers(self._rows, self._columns)

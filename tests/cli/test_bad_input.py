@@ -86,8 +86,10 @@ def test_a_file_is_no_memory(run: Run, tmp_path: Path):
 @pytest.mark.parametrize("content", [b"", b"this is not a database, whatever its name says" * 40])
 def test_not_a_database(run: Run, tmp_path: Path, content: bytes):
     (tmp_path / "log.db").write_bytes(content)
-    changing = [["forget", "1"]] if content else []  # an empty file is a memory that nobody wrote to yet
-    for command in (["info"], ["check"], ["query", "mug"], ["export", tmp_path / "x.jsonl"], *changing):
+    commands: list[list[str | Path]] = [["info"], ["check"], ["query", "mug"], ["export", tmp_path / "x.jsonl"]]
+    if content:  # an empty file is a memory that nobody wrote to yet
+        commands.append(["forget", "1"])
+    for command in commands:
         ran = run("--memory", tmp_path, *command)
         assert ran.code in (Exit.STORAGE, Exit.NOT_FOUND), (command, ran.err)
         assert ran.err.count("\n") == 1

@@ -89,7 +89,8 @@ def test_captions_of_every_format(tmp_path: Path) -> None:
 def test_bad_rows_are_named_and_the_others_read(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     path.write_bytes(
-        b'{"caption": "good", "x": 1, "y": 2}\nnot json\n[1]\n{"caption": "", "x": 1, "y": 2}\n{"caption": "no place"}\n'
+        b'{"caption": "good", "x": 1, "y": 2}\nnot json\n[1]\n{"caption": "", "x": 1, "y": 2}\n'
+        b'{"caption": "no place"}\n'
         b'{"caption": "far", "lat": 95, "lon": 0}\n{"caption": "when", "x": 1, "y": 1, "time": "soon"}\n'
         b'{"caption": "caf\xe9", "x": 1, "y": 2}\n{"caption": "nan", "x": NaN, "y": 2}\n'
     )
