@@ -1,4 +1,4 @@
-"""How the nodes are set up around the simulated robot, for `up --sim` and the demo."""
+"""How the nodes are set up around a robot that is not there: the simulated one, or one that left a recording."""
 
 from __future__ import annotations
 
@@ -37,4 +37,19 @@ def simulated_parameters(memory: Path, seed: int, *, config: Path | None = None,
             "real_time_factor": 0.0 if lock_step else 1.0,
             "config": str(config) if config is not None else "",
         },
+    }
+
+
+def played_parameters(memory: Path, frames: Path, *, lock_step: bool = False) -> Parameters:
+    """Parameters by node for playing a folder of RGB-D frames; `lock_step` as in simulated_parameters.
+
+    Raises BadInputError when the folder holds no frames.
+    """
+    from embodied_mem.perception.readers.folder import FrameFolder
+
+    FrameFolder(frames)
+    return {
+        "record": {"memory": str(memory)},
+        "perception": {"reliability": "reliable"},
+        "sim": {"world": "frames", "frames": str(frames.resolve()), "real_time_factor": 0.0 if lock_step else 1.0},
     }

@@ -37,9 +37,11 @@ def make_world(settings: SimSettings) -> World:
     if settings.world == "frames":
         if not settings.frames:
             raise BadInputError("Parameter 'world' is frames, so 'frames' must name their folder.")
+        if settings.drive == "cmd_vel":
+            raise BadInputError("Recorded frames cannot be driven: set 'drive' to explore, or 'world' to house.")
         from sim.frames import FramePlayer
 
-        return FramePlayer(settings.frames)  # type: ignore[no-any-return]
+        return FramePlayer(settings.frames)
     try:
         from sim.house.config import SimConfig
         from sim.house.simulator import HouseSimulator

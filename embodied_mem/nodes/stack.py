@@ -19,6 +19,8 @@ OF_THE_SIMULATOR: dict[str, Any] = {
     "lidar_mount": "0 0 1.4 0 0 0",
     "scan_mount": "0 0 0.2 0 0 0",
 }
+# The same for recorded frames: odom is the camera's own pose, and boxes are those of perception's own detector, if any.
+OF_RECORDED_FRAMES: dict[str, Any] = {"reliability": "reliable"}
 ORDER = ("record", "recall", "perception", "sim")  # in which they are brought up
 
 
@@ -43,7 +45,9 @@ def stack(
         raise BadInputError(f"There is no node {sorted(unknown)[0]!r}: the nodes are {', '.join(ORDER)}.")
     ordered = [name for name in ORDER if name in nodes]
     if "sim" in nodes:
-        given["perception"] = {**OF_THE_SIMULATOR, **given.get("perception", {})}
+        recorded = given.get("sim", {}).get("world") == "frames"
+        defaults = OF_RECORDED_FRAMES if recorded else OF_THE_SIMULATOR
+        given["perception"] = {**defaults, **given.get("perception", {})}
     given.setdefault("manager", {}).setdefault("nodes", ordered)
     for name in ordered:
         given.setdefault(name, {})

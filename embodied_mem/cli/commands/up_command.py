@@ -3,6 +3,7 @@ memory; a second start continues it.
 
     embodied-mem up                                   topics: image, depth, camera_info, odom
     embodied-mem up --sim --seed 3                    a robot that explores a simulated house
+    embodied-mem up --frames kitchen/ --detector nanodet.onnx        recorded RGB-D frames, as they came
     embodied-mem up --detector nanodet.onnx --remap perception:image:=/camera/color/image_raw
     embodied-mem up --params my_robot.yaml --namespace robot1
 """
@@ -22,7 +23,9 @@ HELP = "start the nodes and keep them running"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--log", type=Path, dest="memory", default=argparse.SUPPRESS, metavar="FOLDER", help="the same as --memory")
-    add("--sim", action="store_true", help="with a robot in a simulated house")
+    world = parser.add_mutually_exclusive_group()
+    world.add_argument("--sim", action="store_true", help="with a robot in a simulated house")
+    world.add_argument("--frames", type=Path, metavar="FOLDER", help="with recorded RGB-D frames (7-Scenes layout)")
     add("--seed", type=int, default=1, help="of the simulated house (default 1)")
     add("--composed", action="store_true", help="all nodes in one process")
     add("--namespace", default="", metavar="NAME", help="namespace of the nodes")
@@ -57,12 +60,12 @@ def run(args: argparse.Namespace, console: Console) -> int:
     folder = folder_of(args).resolve()
     if folder.is_dir() and is_held(folder):
         raise StorageError(f"The memory in {folder} is being written already: are the nodes running?")
-    nodes = ("record", "recall", "perception", *(["sim"] if args.sim else []))
+    nodes = ("record", "recall", "perception", *(["sim"] if args.sim or args.frames else []))
     processes = stack(
         nodes,
         parameters=_parameters(args, folder),
         namespace=args.namespace,
-        use_sim_time=args.sim or args.sim_time,
+        use_sim_time=args.sim or args.sim_time or args.frames is not None,
         parameter_files=[_existing(path) for path in args.params],
         remaps=_remaps(args.remap),
         composed=args.composed,
@@ -93,6 +96,10 @@ def _parameters(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, A
         from embodied_mem.cli.simulated import simulated_parameters
 
         found = simulated_parameters(folder, args.seed)
+    elif args.frames is not None:
+        from embodied_mem.cli.simulated import played_parameters
+
+        found = played_parameters(folder, args.frames)
     if args.detector is not None:
         from embodied_mem.cli.sources import names_beside
 

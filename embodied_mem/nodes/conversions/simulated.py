@@ -19,13 +19,20 @@ BASE, CAMERA, LIDAR, SCANNER = "base_link", "camera", "lidar", "scanner"
 
 
 def messages_of(frame: Any) -> Iterator[tuple[str, Any]]:
-    """Topic and message for all that a SimFrame holds. The pose comes first, so that nothing has to wait for it."""
+    """Topic and message for all that a SimFrame or a PlayedFrame holds. The pose comes first, so that nothing has to
+    wait for it: that of the base, or of the camera where the recording knows no base.
+    """
     stamp = frame.stamp_ns
-    x, y, yaw = frame.base
-    pose = PoseSample(stamp, np.array([x, y, 0.0]), quaternion_from_yaw(yaw), frame.covariance, frame.frame_id)
-    yield "odom", sensors.odometry_msg(pose, BASE)
+    if frame.base is None:
+        pose = PoseSample(stamp, frame.position, frame.orientation, frame.covariance, frame.frame_id)
+        yield "odom", sensors.odometry_msg(pose, CAMERA)
+    else:
+        x, y, yaw = frame.base
+        pose = PoseSample(stamp, np.array([x, y, 0.0]), quaternion_from_yaw(yaw), frame.covariance, frame.frame_id)
+        yield "odom", sensors.odometry_msg(pose, BASE)
     yield "camera_info", sensors.camera_info_msg(frame.camera, stamp, CAMERA)
-    yield "detections_2d", sensors.detections_msg(frame.boxes, frame.detector, frame.classes, stamp, CAMERA)
+    if frame.boxes is not None:
+        yield "detections_2d", sensors.detections_msg(frame.boxes, frame.detector, frame.classes, stamp, CAMERA)
     yield "depth", sensors.image_msg(frame.depth, "32FC1", stamp, CAMERA)
     yield "image", sensors.image_msg(frame.rgb, "rgb8", stamp, CAMERA)
     if frame.lidar is not None:
