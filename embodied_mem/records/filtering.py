@@ -25,6 +25,7 @@ _NEAR = 2.0  # metres: "near record n" without a radius
 _IDENTITY = np.eye(4)
 _NOTHING = -2  # a code that no row has
 _EMPTY = Growable(np.int32, capacity=1)
+_FAR = 1e12  # metres: stands for infinity where that cannot be calculated with
 _ANYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
 _ANY_DISTANCE = np.array([0.0, 0.0, 0.0, np.inf])
 
@@ -59,80 +60,96 @@ class Filters:
 
     def select(self) -> NDArray[np.int32]:
         """The rows that pass, ascending."""
-        table, moved = self.table, dict(self.moved_maps())
-        if not moved:
-            return self._pass(self._candidates(), table.positions.data, table.centers.data)
-        positions, centers = table.positions.data.copy(), table.centers.data.copy()
-        owner_map = np.repeat(table.codes.data[:, 0], table.spans.data[:, 1] - table.spans.data[:, 0])
-        for code, matrix in moved.items():
-            own = table.codes.data[:, 0] == code
-            positions[own] = transform_points(matrix, positions[own])
-            centers[owner_map == code] = transform_points(matrix, centers[owner_map == code])
-        candidates = self._numbered() if self.query.seqs is not None else np.zeros(0, np.int32)
-        rows = self._pass(candidates if len(candidates) or self.query.seqs is None else None, positions, centers)
-        return rows[np.isin(table.codes.data[rows, 0], list(self.into))]
+        if self._moved and self.query.has_where:
+            parts = [self._select_in(code, matrix) for code, matrix in self.into.items()]
+            return np.sort(np.concatenate([np.zeros(0, np.int32), *parts]))
+        rows = self._pass(self._candidates())
+        if len(self.into) < 2:
+            return rows  # `codes` names the map, or every map is meant
+        return rows[np.isin(self.table.codes.data[rows, 0], list(self.into))]
 
     def positions_of(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
         """(n, 3) where the sensors of these rows were, in the query's map; for "*" each in its own."""
-        positions = self.table.positions.data[rows]
-        for code, matrix in self.moved_maps():
-            own = self.table.codes.data[rows, 0] == code
-            positions[own] = transform_points(matrix, positions[own])
-        return positions
+        return self._moved_here(self.table.positions.data[rows], self.table.codes.data[rows, 0])
 
     def matched_positions(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
         """(n, 3): for a query with labels the best matching detection's centre, else the sensor's position."""
-        out, table, moved = self.positions_of(rows), self.table, dict(self.moved_maps())
+        out, table = self.positions_of(rows), self.table
         if self.labels is None:
             return out
-        centers = table.centers.data
-        if moved:
-            which, owner = table.detections_of(rows)
-            centers = centers.copy()
-            for code, matrix in moved.items():
-                own = which[table.codes.data[rows[owner], 0] == code]
-                centers[own] = transform_points(matrix, centers[own])
+        which, owner = table.detections_of(rows)
+        centers = self._moved_here(table.centers.data[which], table.codes.data[rows[owner], 0])
+        counts = np.bincount(owner, minlength=len(rows))
+        ends = np.cumsum(counts)
+        spans = np.column_stack([ends - counts, ends]).astype(np.int32)
         best = best_detections(
-            rows, table.spans.data, table.labels.data, table.scores.data, centers, self.labels, self.box, self.sphere
+            spans, table.labels.data[which], table.scores.data[which], centers, self.labels, self.box, self.sphere
         )
         out[best >= 0] = centers[best[best >= 0]]
         return out
 
     def explain(self, left: int) -> str:
-        """How many versions each filter alone lets through, and how many all of them."""
-        table = self.table
+        """How many versions each filter alone lets through (a place: in its map), and how many all of them."""
+        query = self.query
+        every = replace(query, time=None, seqs=None, box=None, center=None, radius=None, near_record=None)
         open_codes = np.full(3, ANY, dtype=np.int32)
         nothing = replace(
-            self,
-            query=replace(self.query, time=None, seqs=None),
-            codes=open_codes,
-            box=_ANYWHERE,
-            sphere=_ANY_DISTANCE,
-            labels=None,
+            self, query=every, into={}, codes=open_codes, box=_ANYWHERE, sphere=_ANY_DISTANCE, labels=None
         )
         alone = {"records": nothing}
-        for i, name in enumerate(("map", "robot", "session")):
+        own_map = np.array([self.codes[0], ANY, ANY], dtype=np.int32)
+        if query.map_id != EVERY_MAP:
+            alone["map"] = replace(nothing, into=self.into, codes=own_map)
+        for i, name in ((1, "robot"), (2, "session")):
             if self.codes[i] != ANY:
                 codes = open_codes.copy()
                 codes[i] = self.codes[i]
                 alone[name] = replace(nothing, codes=codes)
-        if self.query.time is not None:
-            alone["time"] = replace(nothing, query=replace(nothing.query, time=self.query.time))
-        if self.query.seqs is not None:
-            alone["numbers"] = replace(nothing, query=replace(nothing.query, seqs=self.query.seqs))
-        if self.query.has_where:
-            alone["place"] = replace(nothing, box=self.box, sphere=self.sphere, labels=self.labels)
+        if query.time is not None:
+            alone["time"] = replace(nothing, query=replace(every, time=query.time))
+        if query.seqs is not None:
+            alone["numbers"] = replace(nothing, query=replace(every, seqs=query.seqs))
+        if query.has_where:
+            place = replace(query, time=None, seqs=None)
+            alone["place"] = replace(self, query=place, codes=own_map)
         if self.labels is not None:
             alone["label"] = replace(nothing, labels=self.labels)
-        counts = {
-            name: len(each._pass(each._candidates(), table.positions.data, table.centers.data))
-            for name, each in alone.items()
-        }
-        return ", ".join(f"{name}: {count}" for name, count in counts.items()) + f"; all together: {left}"
+        counts = ", ".join(f"{name}: {len(each.select())}" for name, each in alone.items())
+        return f"{counts}; all together: {left}"
 
-    def _pass(
-        self, candidates: NDArray[np.int32] | None, positions: NDArray[np.float64], centers: NDArray[np.float64]
-    ) -> NDArray[np.int32]:
+    def _select_in(self, code: int, matrix: NDArray[np.float64]) -> NDArray[np.int32]:
+        """The rows of one map that pass: candidates by the place as that map sees it, then the exact test in ours."""
+        inverse = np.linalg.inv(matrix)
+        center = transform_points(inverse, self.sphere[None, :3])[0]
+        loose = replace(
+            self,
+            into={code: _IDENTITY},
+            codes=np.array([code, *self.codes[1:]], dtype=np.int32),
+            box=_box_around(self.box, inverse),
+            sphere=np.append(center, self.sphere[3] * (1 + 1e-9) + 1e-6 * (1 + np.abs(center).max())),
+        )
+        rows, table = loose._pass(loose._candidates()), self.table
+        if self.labels is None:
+            return rows[self._inside(transform_points(matrix, table.positions.data[rows]))]
+        which, owner = table.detections_of(rows)
+        seen = self._inside(transform_points(matrix, table.centers.data[which])) & self.labels[table.labels.data[which]]
+        return rows[np.unique(owner[seen])]
+
+    def _inside(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n,) whether points (n, 3) of the query's map lie in its box and sphere."""
+        inside = ((points >= self.box[0]) & (points <= self.box[1])).all(axis=1)
+        away = points - self.sphere[:3]
+        return np.asarray(inside & ((away * away).sum(axis=1) <= self.sphere[3] ** 2))
+
+    def _moved_here(self, points: NDArray[np.float64], maps: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Points (n, 3) of the maps (n,) in the query's map; changed in place."""
+        for code, matrix in self.moved_maps():
+            own = maps == code
+            points[own] = transform_points(matrix, points[own])
+        return points
+
+    def _pass(self, candidates: NDArray[np.int32] | None) -> NDArray[np.int32]:
+        """The candidates that pass, ascending; box and sphere are taken for each row's own map."""
         if candidates is None or not len(self.table):
             return np.zeros(0, np.int32)
         table, by_detection = self.table, self.labels is not None
@@ -141,12 +158,12 @@ class Filters:
         rows = select_rows(
             candidates, table.valid_from.data, table.valid_to.data, table.hidden.data, table.live.data,
             table.codes.data, self.codes,
-            table.first_seen.data, self.last_seen, positions, self.as_of, self.now, start, end,
+            table.first_seen.data, self.last_seen, table.positions.data, self.as_of, self.now, start, end,
             _ANYWHERE if by_detection else self.box, _ANY_DISTANCE if by_detection else self.sphere,
         )  # fmt: skip
         if self.labels is not None:
             rows = select_by_detections(
-                rows, table.spans.data, table.labels.data, centers, self.labels, self.box, self.sphere
+                rows, table.spans.data, table.labels.data, table.centers.data, self.labels, self.box, self.sphere
             )
         if not len(candidates):
             return rows  # every row was looked at, in order
@@ -203,10 +220,11 @@ class Filters:
 def resolve(index: RecordIndex, query: Query) -> Filters:
     """The query in the index's terms. Raises UnknownMapError, NotFoundError (near_record) and BadInputError."""
     every = query.map_id == EVERY_MAP
-    target = "" if every else index.maps.resolve(query.map_id)
-    connected = {} if every else index.maps.connected(target)
-    into = {code: matrix for name, matrix in connected.items() if (code := index.map_names.find(name)) is not None}
     as_of = _as_of(index, query)
+    maps = index.maps_at(as_of)
+    target = "" if every else maps.resolve(query.map_id)
+    connected = {} if every else maps.connected(target)
+    into = {code: matrix for name, matrix in connected.items() if (code := index.map_names.find(name)) is not None}
     map_code = ANY if every or len(into) > 1 else next(iter(into), _NOTHING)
     filters = Filters(
         table=index.table,
@@ -219,12 +237,12 @@ def resolve(index: RecordIndex, query: Query) -> Filters:
         ),
         as_of=as_of,
         now=as_of >= index.watermark,
-        last_seen=index.last_seen_as_of(as_of),
+        last_seen=index.repetitions.last_seen(index.table, as_of),
     )  # fmt: skip
     if query.box is not None:
         filters.box = np.array(query.box, dtype=np.float64)
     if query.near_record is not None:
-        row = index.row_of(query.near_record)
+        row = index.row_at(query.near_record, as_of)
         matrix = into.get(int(index.table.codes.data[row, 0]))
         if matrix is None:
             raise UnknownMapError(f"Record {query.near_record} belongs to another map than {target!r}.")
@@ -254,3 +272,14 @@ def _as_of(index: RecordIndex, query: Query) -> int:
         known = int(np.searchsorted(np.maximum.accumulate(index.logged.data), query.as_of_ns, "right")) - 1
         as_of = min(as_of, known)
     return as_of
+
+
+def _box_around(box: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, 3) a box, along the axes of another map, that surely holds all of `box` once it is moved there."""
+    low, high = np.clip(box, -_FAR, _FAR)
+    center = transform_points(matrix, (low + high)[None] / 2)[0]
+    half = np.abs(matrix[:3, :3]) @ ((high - low) / 2)
+    half += 1e-6 + 1e-12 * (np.abs(center) + half)
+    out = np.array([center - half, center + half])
+    out[np.abs(out) > _FAR / 10] *= np.inf
+    return out

@@ -62,9 +62,10 @@ class History:
             raise NotFoundError(f"Entry {seq} is not a command, so it cannot be undone.")
         return self._commands[seq]
 
-    def live(self, seq: int) -> bool:
-        """Whether the command counts: no live undo names it."""
-        return not any(self.live(undo) for undo in self._undone_by.get(seq, ()))
+    def live(self, seq: int, as_of: int | None = None) -> bool:
+        """Whether the command counts: no live undo (up to entry number `as_of`) names it."""
+        undos = (undo for undo in self._undone_by.get(seq, ()) if as_of is None or undo <= as_of)
+        return not any(self.live(undo, as_of) for undo in undos)
 
     def undoable(self, seq: int | None) -> int:
         """The command that an undo takes back: `seq`, or the newest live one that is no undo.
@@ -86,9 +87,13 @@ class History:
         command = self.get(seq)
         return self.target(command.command_seq) if isinstance(command, Undo) else (seq, command)
 
-    def set_maps(self) -> list[SetMap]:
-        """Live SetMap commands in order."""
-        return [command for seq, command in self._commands.items() if isinstance(command, SetMap) and self.live(seq)]
+    def set_maps(self, as_of: int | None = None) -> list[SetMap]:
+        """Live SetMap commands in order, as the log stood at an entry number (default: the newest)."""
+        return [
+            command
+            for seq, command in self._commands.items()
+            if isinstance(command, SetMap) and (as_of is None or seq <= as_of) and self.live(seq, as_of)
+        ]
 
     def forgotten(self, seqs: Iterable[int]) -> NDArray[np.bool_]:
         """For each record whether a live command forgets it."""

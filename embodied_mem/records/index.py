@@ -7,7 +7,6 @@ path (time, space, label, list of numbers) leaves fewest candidates, and then ra
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +24,7 @@ from embodied_mem.records.maps import MapRegistry
 from embodied_mem.records.names import Names
 from embodied_mem.records.observation import Detections, Observation
 from embodied_mem.records.query import Query
+from embodied_mem.records.repetitions import Repetitions
 from embodied_mem.records.sensing import ViewColumns
 from embodied_mem.records.tables import DetectionTable, ViewTable
 from embodied_mem.records.vectors import VectorStore
@@ -48,6 +48,7 @@ class Matches:
     without_vector: int
     below: float  # the best score that min_score kept out, or -inf
     explanation: str
+    as_of: int
 
 
 class RecordIndex:
@@ -68,8 +69,8 @@ class RecordIndex:
         self.logged = Growable(np.int64)  # by entry number
         self.logged.extend([0])
         self._vectors: VectorStore | None = None
-        self._seen_again: list[tuple[int, int, int]] = []  # entry, record, stamp
-        self._repetitions: Counter[int] = Counter()  # by record
+        self.repetitions = Repetitions()
+        self._maps_changed = 0  # number of the last entry that changed the maps
 
     # --- reading the log ---------------------------------------------------------------------------------------
 
@@ -154,6 +155,7 @@ class RecordIndex:
                 without_vector=without,
                 below=below,
                 explanation=filters.explain(len(rows)) if query.explain else "",
+                as_of=filters.as_of,
             )  # fmt: skip
 
     def detections(self, labels: tuple[str, ...] | None = None, query: Query | None = None) -> DetectionTable:
@@ -308,9 +310,24 @@ class RecordIndex:
             slot = self.table.slot_of_text.data[seq]
             return None if self._vectors is None or slot < 0 else self._vectors[int(slot)]
 
-    def times_seen(self, seq: int) -> int:
-        """How many observations a record stands for."""
-        return 1 + self._repetitions[seq]
+    def times_seen(self, seq: int, as_of: int | None = None) -> int:
+        """How many observations a record stands for, as known at an entry number (default: the newest)."""
+        return 1 + self.repetitions.count(seq, self.watermark if as_of is None else as_of)
+
+    def maps_at(self, as_of: int) -> MapRegistry:
+        """The maps as they stood at an entry number."""
+        if as_of >= self._maps_changed:
+            return self.maps
+        return MapRegistry(self.maps.known, self.history.set_maps(as_of))
+
+    def row_at(self, seq: int, as_of: int) -> int:
+        """The version of a record that stood at an entry number. Raises NotFoundError like `row_of`."""
+        row = self.row_of(seq)
+        while row != NO_ROW and self.table.valid_from.data[row] > as_of:
+            row = int(self.table.previous.data[row])
+        if row == NO_ROW:
+            raise NotFoundError(f"Record {seq} was not there yet when the log ended at {as_of}.")
+        return row
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -337,20 +354,6 @@ class RecordIndex:
         if len(rows) > k:
             chosen = np.flatnonzero(seen >= np.partition(seen, len(rows) - k)[len(rows) - k])
         return chosen[np.lexsort((-self.table.seqs.data[rows[chosen]], -seen[chosen]))[:k]]
-
-    def last_seen_as_of(self, as_of: int) -> NDArray[np.int64]:
-        """(rows,) when each version was last seen, as known at an entry number."""
-        if not self._seen_again or self._seen_again[-1][0] <= as_of:
-            return self.table.last_seen.data
-        later = [record for entry, record, _ in self._seen_again if entry > as_of]
-        last = self.table.last_seen.data.copy()
-        rows = self.table.versions_of(np.unique(later))
-        last[rows] = self.table.first_seen.data[rows]
-        for entry, record, stamp in self._seen_again:
-            if entry <= as_of:
-                own = self.table.versions_of(np.array([record]))
-                last[own] = np.maximum(last[own], stamp)
-        return last
 
     def _record_of_text(self, seq: int) -> int:
         if self.table.first_row.data[seq] >= 0:
@@ -392,8 +395,7 @@ class RecordIndex:
 
     def _apply_other(self, entry: Entry) -> None:
         if entry.kind is Kind.SEEN_AGAIN:
-            self._seen_again.append((entry.seq, entry.about, entry.stamp_ns))
-            self._repetitions[entry.about] += 1
+            self.repetitions.add(entry.seq, entry.about, entry.stamp_ns)
             self.table.see_again(entry.about, entry.stamp_ns)
         elif entry.command is not None:
             self.history.add(entry.seq, entry.command)
@@ -405,6 +407,7 @@ class RecordIndex:
             _, command = self.history.target(seq)
         if isinstance(command, SetMap):
             self.maps.rebuild(self.history.set_maps())
+            self._maps_changed = seq
         elif isinstance(command, Forget):
             seqs = np.array(command.seqs, dtype=np.int64)
             forgotten = self.history.forgotten(command.seqs)

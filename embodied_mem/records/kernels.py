@@ -103,7 +103,6 @@ def select_by_detections(
 
 @njit(cache=True, nogil=True)
 def best_detections(
-    rows: NDArray[np.int32],
     spans: NDArray[np.int32],
     labels: NDArray[np.int32],
     scores: NDArray[np.float64],
@@ -112,12 +111,12 @@ def best_detections(
     box: NDArray[np.float64],
     sphere: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """For each row its best-scored detection of a wanted label in box and sphere, or -1."""
-    out = np.full(len(rows), -1, dtype=np.int64)
+    """For each span (n, 2) of detections its best-scored one of a wanted label in box and sphere, or -1."""
+    out = np.full(len(spans), -1, dtype=np.int64)
     radius2 = sphere[3] * sphere[3]
-    for i in range(len(rows)):
+    for i in range(len(spans)):
         best = -np.inf
-        for d in range(spans[rows[i], 0], spans[rows[i], 1]):
+        for d in range(spans[i, 0], spans[i, 1]):
             if not wanted[labels[d]] or scores[d] <= best:
                 continue
             x, y, z = centers[d, 0], centers[d, 1], centers[d, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from embodied_mem.records.commands import SetMap
 class MapRegistry:
     """The maps of a log, in order of appearance, and the current one. A function of the live SetMap commands."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Sequence[str] = (), commands: Sequence[SetMap] = ()) -> None:
         self._current = ""
-        self._known: dict[str, None] = {}
+        self._known: dict[str, None] = dict.fromkeys(known)
         self._edges: dict[str, dict[str, FloatArray]] = {}
+        self.rebuild(commands)
 
     @property
     def current(self) -> str:
@@ -41,7 +43,7 @@ class MapRegistry:
             self._edges.setdefault(command.map_id, {})[command.parent] = matrix
             self._edges.setdefault(command.parent, {})[command.map_id] = np.asarray(np.linalg.inv(matrix))
 
-    def rebuild(self, commands: list[SetMap]) -> None:
+    def rebuild(self, commands: Sequence[SetMap]) -> None:
         """Start again from the commands that were not undone."""
         self._current, self._edges = "", {}
         for command in commands:

@@ -91,7 +91,7 @@ class RecordView:
             min_score = self.threshold if query.text is not None else -1.0
         matches = self.index.search(query, vector, min_score)
         now = self.clock()
-        records = self.records(matches.seqs, matches.rows)
+        records = self.records(matches.seqs, matches.rows, as_of=matches.as_of)
         hits = [
             Hit(record, float(score), (now - int(seen)) * 1e-9, position, map_id)
             for record, score, seen, position, map_id in zip(
@@ -112,9 +112,17 @@ class RecordView:
         return self.records(np.array([seq]), np.array([row], dtype=np.int32), blobs=blobs)[0]
 
     def records(
-        self, seqs: NDArray[np.int64] | Sequence[int], rows: NDArray[np.int32] | None = None, *, blobs: bool = False
+        self,
+        seqs: NDArray[np.int64] | Sequence[int],
+        rows: NDArray[np.int32] | None = None,
+        *,
+        blobs: bool = False,
+        as_of: int | None = None,
     ) -> list[Record]:
-        """Records by number, in that order; `rows` picks versions of them (default: the current ones)."""
+        """Records by number, in that order; `rows` picks versions of them (default: the current ones).
+
+        as_of: how often and when last they were seen is told as known at this number of the log
+        """
         numbers = [int(seq) for seq in seqs]
         if rows is None:
             rows = np.array([self.index.row_of(seq) for seq in numbers], dtype=np.int32)
@@ -122,13 +130,14 @@ class RecordView:
             return []
         with self.index.lock:
             texts = self.index.table.texts.data[rows].tolist()
-            last_seen = self.index.table.last_seen.data[rows].tolist()
+            known = self.watermark if as_of is None else as_of
+            last_seen = self.index.repetitions.last_seen(self.index.table, known)[rows].tolist()
         entries = self.log.get({*numbers, *texts}, blobs=blobs)
         observations = [entries[seq].observation for seq in numbers]
         captions = [_text_of(entries[text]) for text in texts]
         dressed = self.index.dress(rows, [obs for obs in observations if obs is not None], captions)
         return [
-            Record(seq, obs, entries[seq].logged_ns, self.index.times_seen(seq), seen)
+            Record(seq, obs, entries[seq].logged_ns, self.index.times_seen(seq, known), seen)
             for seq, obs, seen in zip(numbers, dressed, last_seen, strict=True)
         ]
 

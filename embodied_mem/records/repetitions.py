@@ -1,0 +1,46 @@
+"""When records were seen again: how often, and when last, as known at any number of the log."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.records.growable import Growable
+from embodied_mem.records.versions import VersionTable
+
+
+class Repetitions:
+    """The log's entries of the kind SEEN_AGAIN, in order."""
+
+    def __init__(self) -> None:
+        self._entries = Growable(np.int64)
+        self._records = Growable(np.int64)
+        self._stamps = Growable(np.int64)
+        self._counts: Counter[int] = Counter()
+
+    def add(self, entry: int, record: int, stamp_ns: int) -> None:
+        """Entry number `entry` says that the record was seen again."""
+        for column, value in ((self._entries, entry), (self._records, record), (self._stamps, stamp_ns)):
+            column.extend([value])
+        self._counts[record] += 1
+
+    def count(self, record: int, as_of: int) -> int:
+        """How often the record was seen again, as known at an entry number."""
+        if not self._counts[record] or as_of >= self._entries.data[-1]:
+            return self._counts[record]
+        known = int(np.searchsorted(self._entries.data, as_of, "right"))
+        return int((self._records.data[:known] == record).sum())
+
+    def last_seen(self, table: VersionTable, as_of: int) -> NDArray[np.int64]:
+        """(rows,) when each version was last seen, as known at an entry number."""
+        known = int(np.searchsorted(self._entries.data, as_of, "right"))
+        if known == len(self._entries):
+            return table.last_seen.data
+        last = table.last_seen.data.copy()
+        rows = table.versions_of(np.unique(self._records.data[known:]))
+        latest = np.zeros(len(table.current_row), dtype=np.int64)  # by record
+        np.maximum.at(latest, self._records.data[:known], self._stamps.data[:known])
+        last[rows] = np.maximum(table.first_seen.data[rows], latest[table.seqs.data[rows]])
+        return last
