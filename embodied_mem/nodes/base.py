@@ -61,6 +61,11 @@ class MemoryNode(LifecycleNode):
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
         self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._jumped)
 
+    @property
+    def lifecycle_state(self) -> str:
+        """unconfigured, inactive, active or finalized."""
+        return str(self._state_machine.current_state[1])
+
     # --- for nodes to override ---------------------------------------------------------------------------------
 
     def configure(self) -> None:
@@ -219,9 +224,8 @@ class MemoryNode(LifecycleNode):
         except Exception as error:
             self.fault("reporting", error)
             values = dict(self.counters)
-        state = self._state_machine.current_state[1]
         stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(self._reporter.message(stamp, state, self.problem, values))
+        self._diagnostics.publish(self._reporter.message(stamp, self.lifecycle_state, self.problem, values))
 
     def _beat(self) -> None:
         """Every second; more often until the node is active, so that the manager need not wait for it."""
@@ -276,7 +280,7 @@ class MemoryNode(LifecycleNode):
 
     def shut_down(self) -> None:
         """End in order: finish queues, close files. The process may exit then."""
-        if self._state_machine.current_state[1] in ("unconfigured", "inactive", "active"):
+        if self.lifecycle_state in ("unconfigured", "inactive", "active"):
             self.trigger_shutdown()
 
     def destroy_node(self) -> None:

@@ -98,7 +98,10 @@ class MemoryClient:
         durable: bool = False,
         **fields: Any,
     ) -> Admitted:
-        """A caption seen from a pose, or a whole observation. `fields` are further ones of Observation."""
+        """A caption seen from a pose, or a whole observation. `fields` are further ones of Observation.
+
+        A node that is killed on the way is asked again; what it had written before is then answered as `folded`.
+        """
         if isinstance(what, str):
             where = np.asarray(position, dtype=np.float64), np.asarray(orientation, dtype=np.float64)
             stamp = stamp_ns if stamp_ns is not None else self._node.get_clock().now().nanoseconds or time.time_ns()
@@ -210,7 +213,7 @@ class MemoryClient:
         Raises the error that the node's error_code means, UnavailableError when nobody answers in time.
         """
         deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
-        patience = _FIRST_PATIENCE_S
+        patience, said = _FIRST_PATIENCE_S, ""
         while True:
             until = min(time.monotonic() + patience, deadline) if name in _REPEATABLE else deadline
             response, sentence = self._try(kind, name, request, until, deadline)
@@ -219,9 +222,10 @@ class MemoryClient:
                 return response
             if response is not None and response.error_code != errors.UnavailableError.code:
                 raise _ERRORS.get(response.error_code, errors.EmbodiedMemError)(response.message)
+            said = response.message if response is not None else said  # the node's own reason says most
             left = deadline - time.monotonic()
             if left <= 0:
-                raise errors.UnavailableError(response.message if response is not None else sentence)
+                raise errors.UnavailableError(said or sentence)
             self._executor.spin_once(timeout_sec=min(_RETRY_S, left))
 
     def close(self) -> None:

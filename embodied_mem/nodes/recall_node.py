@@ -22,7 +22,6 @@ from visualization_msgs.msg import MarkerArray
 from embodied_mem.errors import BadInputError, EmbodiedMemError, UnavailableError
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.nodes import qos
-from embodied_mem.nodes.answering import Answering
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import answers, queries
 from embodied_mem.nodes.conversions.markers import answer_markers
@@ -31,6 +30,7 @@ from embodied_mem.nodes.conversions.packed import unpack_entries
 from embodied_mem.nodes.following import Follower
 from embodied_mem.nodes.settings import RecallSettings
 from embodied_mem.nodes.spin import run
+from embodied_mem.recall.recall import Recall
 from embodied_mem.records.view import RecordView
 
 
@@ -112,10 +112,13 @@ class RecallNode(MemoryNode):
 
     async def _view(self, read_to: int) -> RecordView:
         """The view, once it has read `read_to` and has caught up with the log. Raises UnavailableError."""
+        late = f"Entry {read_to} was not read within {self.parameters.read_to_timeout:g} s: does it exist?"
         if self._memory is not None:
             memory = self._memory()
             if memory is None:
                 raise UnavailableError("The record node of this process is not configured: try again in a moment.")
+            if memory.watermark < read_to:
+                raise UnavailableError(late)
             return memory
         if not self._follower.caught_up:
             raise UnavailableError(
@@ -123,18 +126,21 @@ class RecallNode(MemoryNode):
                 f"{self._follower.log_watermark or 'an unknown number of'} entries): try again in a moment."
             )
         if self._follower.view.watermark < read_to:
-            future = self.future()
-            self._waiting.append((read_to, future))
+            waiting = (read_to, self.future())
+            self._waiting.append(waiting)
             self._follower.poll()
-            late = f"Entry {read_to} was not read within {self.parameters.read_to_timeout:g} s: does it exist?"
-            await self.within(future, self.parameters.read_to_timeout, late)
+            try:
+                await self.within(waiting[1], self.parameters.read_to_timeout, late)
+            finally:
+                if waiting in self._waiting:
+                    self._waiting.remove(waiting)
         return self._follower.view
 
     # --- services ----------------------------------------------------------------------------------------------
 
     async def _query(self, request: Any, response: Any) -> None:
         view = await self._view(request.read_to)
-        query = queries.query_from_request(request, self.now_ns(), lambda seq: view.get(seq).observation.stamp_ns)
+        query = queries.query_from_request(request, self.now_ns(), _stamps(view))
         if query.k > self.parameters.max_k:
             raise BadInputError(
                 f"k is {query.k:,}; this node returns at most {self.parameters.max_k:,} hits (parameter max_k)."
@@ -142,15 +148,21 @@ class RecallNode(MemoryNode):
         answers.fill_query_response(response, view.query(query))
 
     async def _locate(self, request: Any, response: Any) -> None:
-        answering = Answering(await self._view(request.read_to), self.now_ns())
-        answer = answering.locate(
-            request.label, lambda stamp_of: queries.query_from_filter(request.filter, self.now_ns(), stamp_of)
-        )
+        view = await self._view(request.read_to)
+        query = queries.query_from_filter(request.filter, self.now_ns(), _stamps(view))
+        answer = Recall(view).locate(request.label, query)
         self._publish_answer(f"where is the {request.label}?", answer, response)
 
     async def _ask(self, request: Any, response: Any) -> None:
-        answering = Answering(await self._view(request.read_to), self.now_ns())
-        answer = answering.ask(request.question, request.map_id, answers.robot_of(request.robot), request.as_of or None)
+        view = await self._view(request.read_to)
+        robot = answers.robot_of(request.robot, self.parameters.frames)
+        answer = Recall(view).ask(
+            request.question,
+            robot_position=None if robot is None else robot[0],
+            map_id=request.map_id,
+            now_ns=self.now_ns(),
+            as_of=request.as_of or None,
+        )
         self._publish_answer(request.question, answer, response)
 
     def _publish_answer(self, question: str, answer: Any, response: Any) -> None:
@@ -161,6 +173,10 @@ class RecallNode(MemoryNode):
         if self._markers.get_subscription_count():
             header = response.answer.pose.header
             self._markers.publish(answer_markers(response.answer, header.frame_id or "map", header.stamp))
+
+
+def _stamps(view: RecordView) -> Callable[[int], int]:
+    return lambda seq: view.get(seq).observation.stamp_ns
 
 
 def main() -> int:

@@ -96,8 +96,12 @@ class RecordNode(MemoryNode):
 
     def observe(self, observation: Observation) -> None:
         """Take an observation from a node of the same process, or from `observations`."""
+        worker = self.worker
+        if worker is None or not self.active:
+            self.counters["ignored_while_inactive"] += 1
+            return
         self.notice_stamp(observation.stamp_ns)
-        self.worker.offer(observation)
+        worker.offer(observation)
 
     def clock_jumped_back(self, by_ns: int) -> None:
         if self.worker is not None and by_ns > self.parameters.jump_starts_session * 1e9:
@@ -124,8 +128,12 @@ class RecordNode(MemoryNode):
         self.observe(observation)
 
     def _publish(self, entries: Sequence[Entry]) -> None:
+        """What is in the log stays there, so an entry that cannot be published is a fault and no refusal."""
         for entry in entries:
-            self._records.publish(entry_to_msg(entry, self.epoch))
+            try:
+                self._records.publish(entry_to_msg(entry, self.epoch))
+            except Exception as error:
+                self.fault(f"publishing record {entry.seq}", error)
         self.recorder.announce(entries)
         if any(entry.command is not None for entry in entries):
             self._publish_map()
@@ -142,8 +150,12 @@ class RecordNode(MemoryNode):
 
     def _embed(self, steps: Iterator[int]) -> None:
         """Make the vectors that a crash left missing, a batch at a time, between observations."""
-        step = Job(lambda: next(steps, 0), lambda left: self._embed(steps) if left else None, lambda error: None)
-        self.worker.insist(step)
+        worker = self.worker
+        if worker is not None:
+            worker.insist(Job(
+                lambda: next(steps, 0), lambda left: self._embed(steps) if left else None,
+                lambda error: self.fault("embedding what a crash left without a vector", error),
+            ))  # fmt: skip
 
     def _draw(self) -> None:
         if self.memory.watermark != self._drawn and self._markers.get_subscription_count():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from embodied_mem.nodes.parameters import parameter
 
 EMBEDDERS = ("auto", "minilm", "hashing")
+MAP_FRAMES = ("map", "odom", "world")
 RELIABILITIES = ("best_effort", "reliable")
 
 
@@ -23,7 +24,7 @@ class RecordSettings:
     max_position_std: float = parameter(0.5, "Metres; a less certain pose is refused.", above=0.0)
     max_yaw_std: float = parameter(0.35, "Radians; a less certain heading is refused.", above=0.0)
     require_covariance: bool = parameter(False, "Refuse poses of a localiser that gives no covariance.")
-    frames: tuple[str, ...] = parameter(("map", "odom", "world"), "Frames that are fixed to a map; others are refused.")
+    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; others are refused.")
     lateness: float = parameter(10.0, "Seconds an observation may be older than the newest of its sensor.", above=0.0)
     future: float = parameter(10.0, "Seconds a stamp may be ahead of the clock.", above=0.0)
     jump_starts_session: float = parameter(
@@ -87,6 +88,7 @@ class RecallSettings:
     poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
     read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
     max_k: int = parameter(200, "The most hits of one query over ROS.", low=1, high=10_000)
+    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames in which a question may say where the robot is.")
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,20 @@ class ManagerSettings:
     kill_hung: bool = parameter(True, "Kill a hung node of this machine, so that whoever started it starts it again.")
 
 
+@dataclass(frozen=True)
+class StackSettings:
+    """Parameters of `stack`, which holds the other nodes in one process."""
+
+    nodes: tuple[str, ...] = parameter(
+        ("record", "recall", "perception"), "Nodes to hold, brought up in this order, in the stack's own namespace."
+    )
+
+
 SETTINGS: dict[str, type] = {
     "record": RecordSettings,
     "perception": PerceptionSettings,
     "recall": RecallSettings,
     "sim": SimSettings,
     "manager": ManagerSettings,
+    "stack": StackSettings,
 }

@@ -56,10 +56,11 @@ def stack(
     files = [argument for file in parameter_files for argument in ("--params-file", str(file))]
     shared = [*files, *(["-r", f"__ns:={_absolute(namespace)}"] if namespace else [])]
     if composed:
-        arguments = [*shared, *_timing(use_sim_time)]
+        arguments = [*shared, *_arguments("stack:", {"nodes": ordered}, {})]
         for name in ordered:
-            arguments += _arguments(f"{name}:", given[name], (remaps or {}).get(name, {}))
-        return [NodeProcess("stack", "embodied_mem.nodes.stack_node", (*arguments, "-p", f"nodes:={_yaml(ordered)}"))]
+            timing = {OF_ROS[0]: True} if use_sim_time and name != "sim" else {}
+            arguments += _arguments(f"{name}:", {**given[name], **timing}, (remaps or {}).get(name, {}))
+        return [NodeProcess("stack", "embodied_mem.nodes.stack_node", tuple(arguments))]
     processes = []
     for name in [*ordered, "manager"]:
         sim_time = use_sim_time and name not in ("sim", "manager")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -77,10 +78,15 @@ def answer_to_msg(answer: Answer, stamp_ns: int) -> AnswerMsg:
     return message
 
 
-def robot_of(message: PoseStamped) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Where the asker is: position (3,) and orientation (4,); None when it does not say."""
+def robot_of(message: PoseStamped, frames: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Where the asker is: position (3,) and orientation (4,); None when it does not say. `frames`: those of a map."""
     if not message.header.frame_id:
         return None
+    if message.header.frame_id not in frames:
+        raise BadInputError(
+            f"The robot's pose is in the frame {message.header.frame_id!r}, which is not a map's "
+            f"(known: {', '.join(frames)}): transform it first, or leave its frame_id empty."
+        )
     position, orientation = position_of(message.pose), orientation_of(message.pose)
     if not np.isfinite([*position, *orientation]).all():
         raise BadInputError("The robot's pose holds NaN or infinity: leave its frame_id empty when it is not known.")

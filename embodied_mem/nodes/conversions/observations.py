@@ -134,7 +134,7 @@ def view_from_msg(msg: ViewMsg) -> View:
         intrinsics = (fx, fy, cx, cy, round(width), round(height))
     depth = None
     if len(msg.depth) or msg.depth_rows or msg.depth_cols:
-        if len(msg.depth) != msg.depth_rows * msg.depth_cols:
+        if not len(msg.depth) or len(msg.depth) != msg.depth_rows * msg.depth_cols:
             raise BadInputError(
                 f"The view's depth has {len(msg.depth)} cells, not {msg.depth_rows} rows of {msg.depth_cols}."
             )
