@@ -16,8 +16,8 @@ from embodied_mem.errors import BadInputError, StorageError
 
 _MAGIC = b"EMC1"
 _HEAD = struct.Struct("<4sdI")
-_MAX_POINTS = 5_000_000
-_MAX_EXTENT = 10_000.0  # metres; a cloud is in its sensor's frame
+MAX_POINTS = 5_000_000
+MAX_EXTENT = 10_000.0  # metres; a cloud is in its sensor's frame
 
 
 def encode_cloud(points: NDArray[np.float32], resolution: float = 0.01) -> bytes:
@@ -25,11 +25,11 @@ def encode_cloud(points: NDArray[np.float32], resolution: float = 0.01) -> bytes
     cloud = np.asarray(points, dtype=np.float64)
     if cloud.ndim != 2 or cloud.shape[1] != 3:
         raise BadInputError(f"A cloud must have the shape (n, 3), not {cloud.shape}.")
-    if len(cloud) > _MAX_POINTS:
+    if len(cloud) > MAX_POINTS:
         raise BadInputError(
-            f"A cloud of {len(cloud):,} points is over the limit of {_MAX_POINTS:,}: voxel-filter it first."
+            f"A cloud of {len(cloud):,} points is over the limit of {MAX_POINTS:,}: voxel-filter it first."
         )
-    if len(cloud) and not (np.abs(cloud) <= _MAX_EXTENT).all():
+    if len(cloud) and not (np.abs(cloud) <= MAX_EXTENT).all():
         raise BadInputError(
             "A cloud holds NaN, infinity or a point over 10 km from its sensor: drop such points first."
         )
@@ -44,7 +44,7 @@ def decode_cloud(data: bytes) -> NDArray[np.float32]:
     """Bytes -> (n, 3) float32 metres. Raises StorageError when they are not an encoded cloud."""
     try:
         magic, resolution, count = _HEAD.unpack_from(data)
-        if magic != _MAGIC or count > _MAX_POINTS:
+        if magic != _MAGIC or count > MAX_POINTS:
             raise ValueError("no cloud header")
         steps = np.frombuffer(zlib.decompress(data[_HEAD.size :]), dtype="<i4").reshape(3, count)
     except (struct.error, zlib.error, ValueError) as error:

@@ -103,6 +103,10 @@ def validate(command: Command) -> None:
         SetMap: _check_set_map,
         ReAnchor: _check_re_anchor,
     }
+    try:
+        json.dumps(asdict(command), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError("The command holds a text that is not valid Unicode: decode it first.") from error
     check = checks.get(type(command))
     if check is not None:
         check(command)

@@ -132,8 +132,9 @@ def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, by
         if found.vectors is not None:
             body["vectors"] = np.asarray(found.vectors, dtype="<f4").tobytes()
     if view.kind != "none" or view.detector:
+        pinhole = view.intrinsics and (*map(float, view.intrinsics[:4]), *map(int, view.intrinsics[4:]))
         body["view"] = (
-            view.kind, view.fov_h, view.fov_v, view.min_range, view.max_range, view.intrinsics,
+            view.kind, float(view.fov_h), float(view.fov_v), float(view.min_range), float(view.max_range), pinhole,
             view.detector, view.classes,
         )  # fmt: skip
     if view.depth is not None:

@@ -119,7 +119,7 @@ class Filters:
 
     def _select_in(self, code: int, matrix: NDArray[np.float64]) -> NDArray[np.int32]:
         """The rows of one map that pass: candidates by the place as that map sees it, then the exact test in ours."""
-        inverse = np.linalg.inv(matrix)
+        inverse: NDArray[np.float64] = np.asarray(np.linalg.inv(matrix))
         center = transform_points(inverse, self.sphere[None, :3])[0]
         loose = replace(
             self,

@@ -9,6 +9,7 @@ import numpy as np
 
 from embodied_mem.errors import RefusedError
 from embodied_mem.records.observation import Observation
+from embodied_mem.records.wellformed import check_form, is_finite
 
 _SECOND = 1_000_000_000
 
@@ -53,14 +54,40 @@ class AdmissionGate:
         self.counters: Counter[str] = Counter()
         self._newest: dict[tuple[str, str, str], int] = {}
 
-    def check(self, obs: Observation, now_ns: int | None) -> None:
-        """Raise RefusedError (counted) unless the observation may become a record; `now_ns` None: no clock test."""
+    def check(self, obs: Observation) -> None:
+        """Raise RefusedError (counted) where the observation is malformed or badly localised."""
+        limits = self.limits
         try:
-            _check_shape(obs, self.limits)
-            _check_localisation(obs, self.limits)
-            self._check_time(obs, now_ns)
+            check_form(
+                obs,
+                max_coordinate=limits.max_coordinate,
+                max_caption=limits.max_caption,
+                max_detections=limits.max_detections,
+            )
+            _check_localisation(obs, limits)
         except RefusedError as refusal:
             self.refuse(refusal)
+
+    def check_time(self, obs: Observation, now_ns: int) -> None:
+        """Raise RefusedError (counted) where the observation is from the future, or late for its stream."""
+        if obs.stamp_ns > now_ns + self.limits.future_s * _SECOND:
+            ahead = (obs.stamp_ns - now_ns) / _SECOND
+            self.refuse(
+                RefusedError(
+                    f"The observation is stamped {ahead:.1f} s ahead of the clock: set use_sim_time alike everywhere.",
+                    "future",
+                )
+            )
+        newest = self._newest.get((obs.robot_id, obs.session_id, obs.sensor_id), 0)
+        if obs.stamp_ns < newest - self.limits.lateness_s * _SECOND:
+            late = (newest - obs.stamp_ns) / _SECOND
+            self.refuse(
+                RefusedError(
+                    f"The observation is {late:.1f} s older than the newest of its sensor, over the lateness window "
+                    f"of {self.limits.lateness_s:g} s: start a new session to replay old data.",
+                    "late",
+                )
+            )
 
     def refuse(self, refusal: RefusedError) -> None:
         """Count a refusal and raise it."""
@@ -71,88 +98,6 @@ class AdmissionGate:
         """Remember the newest stamp of the observation's stream."""
         stream = (obs.robot_id, obs.session_id, obs.sensor_id)
         self._newest[stream] = max(obs.stamp_ns, self._newest.get(stream, 0))
-
-    def _check_time(self, obs: Observation, now_ns: int | None) -> None:
-        if obs.stamp_ns <= 0:
-            raise RefusedError("The observation has no stamp: fill header.stamp with ROS time.", "no_stamp")
-        if now_ns is not None and obs.stamp_ns > now_ns + self.limits.future_s * _SECOND:
-            ahead = (obs.stamp_ns - now_ns) / _SECOND
-            raise RefusedError(
-                f"The observation is stamped {ahead:.1f} s ahead of the clock: set use_sim_time alike everywhere.",
-                "future",
-            )
-        newest = self._newest.get((obs.robot_id, obs.session_id, obs.sensor_id), 0)
-        if obs.stamp_ns < newest - self.limits.lateness_s * _SECOND:
-            late = (newest - obs.stamp_ns) / _SECOND
-            raise RefusedError(
-                f"The observation is {late:.1f} s older than the newest of its sensor, over the lateness window of "
-                f"{self.limits.lateness_s:g} s: start a new session to replay old data.",
-                "late",
-            )
-
-
-def _finite(values: object) -> bool:
-    return bool(np.all(np.isfinite(np.asarray(values, dtype=np.float64))))
-
-
-def _check_shape(obs: Observation, limits: GateLimits) -> None:
-    if np.shape(obs.position) != (3,) or np.shape(obs.orientation) != (4,):
-        raise RefusedError("A pose needs a position of 3 numbers and a quaternion of 4.", "wrong_shape")
-    if not (_finite(obs.position) and _finite(obs.orientation)):
-        raise RefusedError(
-            "The pose holds NaN or infinity: publish no observation while the robot is not localised.", "not_finite"
-        )
-    if np.abs(obs.position).max() > limits.max_coordinate:
-        raise RefusedError(f"The position {np.round(obs.position, 1).tolist()} m is beyond any map.", "too_far")
-    if abs(float(np.linalg.norm(obs.orientation)) - 1) > 1e-3:
-        raise RefusedError("The orientation is not a unit quaternion (x, y, z, w).", "bad_quaternion")
-    if len(obs.caption) > limits.max_caption:
-        raise RefusedError(
-            f"The caption has {len(obs.caption):,} characters, over {limits.max_caption:,}.", "too_large"
-        )
-    if not _says_something(obs):
-        raise RefusedError(
-            "The observation is empty: no caption, detection, vector, cloud or depth, and no detector ran.", "empty"
-        )
-    if obs.cloud is not None and (np.ndim(obs.cloud) != 2 or np.shape(obs.cloud)[1] != 3 or len(obs.cloud) == 0):
-        raise RefusedError("The cloud is empty or not of the shape (n, 3): leave it out instead.", "bad_cloud")
-    if obs.cloud is not None and not _finite(obs.cloud):
-        raise RefusedError("The cloud holds NaN or infinity: drop such points before sending it.", "bad_cloud")
-    _check_detections(obs, limits)
-    _check_vector(obs)
-
-
-def _says_something(obs: Observation) -> bool:
-    senses = obs.view.detector or obs.view.depth is not None
-    return bool(obs.caption.strip() or len(obs.detections) or senses or obs.cloud is not None or obs.vector is not None)
-
-
-def _check_detections(obs: Observation, limits: GateLimits) -> None:
-    found, n = obs.detections, len(obs.detections)
-    if n > limits.max_detections:
-        raise RefusedError(f"The frame has {n:,} detections, over {limits.max_detections:,}.", "too_large")
-    shapes = (found.scores.shape, found.centers.shape, found.sizes.shape, found.yaws.shape)
-    if shapes != ((n,), (n, 3), (n, 3), (n,)):
-        raise RefusedError(f"The detections' arrays disagree with their {n} labels: {shapes}.", "wrong_shape")
-    if not n:
-        return
-    if not all(_finite(values) for values in (found.scores, found.centers, found.sizes, found.yaws)):
-        raise RefusedError("A detection holds NaN or infinity: leave out what has no valid depth.", "not_finite")
-    if (found.sizes < 0).any() or (found.scores < 0).any() or (found.scores > 1).any():
-        raise RefusedError("A detection has a negative size or a score outside 0..1.", "bad_detection")
-    if not all(label.strip() for label in found.labels):
-        raise RefusedError("A detection has an empty label.", "bad_detection")
-
-
-def _check_vector(obs: Observation) -> None:
-    if obs.vector is None:
-        return
-    if obs.vector.ndim != 1 or not len(obs.vector) or not _finite(obs.vector):
-        raise RefusedError("The vector must be one row of finite numbers.", "bad_vector")
-    if not obs.vector_model:
-        raise RefusedError("A vector needs the name of the model that made it (vector_model).", "bad_vector")
-    if abs(float(np.linalg.norm(obs.vector)) - 1) > 1e-2:
-        raise RefusedError("The vector is not L2 normalised.", "bad_vector")
 
 
 def _check_localisation(obs: Observation, limits: GateLimits) -> None:
@@ -166,13 +111,18 @@ def _check_localisation(obs: Observation, limits: GateLimits) -> None:
         if limits.require_covariance:
             raise RefusedError("The pose has no covariance, and the gate requires one.", "no_covariance")
         return
+    if np.shape(obs.covariance) != (6, 6) or not is_finite(obs.covariance):
+        raise RefusedError("The covariance must be a finite 6 x 6 matrix.", "bad_covariance")
     cov = np.asarray(obs.covariance, dtype=np.float64)
-    if cov.shape != (6, 6) or not _finite(cov) or (np.diag(cov) < 0).any():
+    # Localisers round: what single precision can explain is forgiven.
+    slack = 1e-5 * float(np.abs(cov).max()) + 1e-12
+    if np.abs(cov - cov.T).max() > slack or np.linalg.eigvalsh(cov)[0] < -slack:
         raise RefusedError(
-            "The covariance must be a finite 6 x 6 matrix with a diagonal of at least 0.", "bad_covariance"
+            "The covariance is none: it must be symmetric, and no direction may have a negative variance.",
+            "bad_covariance",
         )
     spread = float(np.sqrt(max(np.linalg.eigvalsh(cov[:3, :3])[-1], 0)))
-    turn = float(np.sqrt(cov[5, 5]))
+    turn = float(np.sqrt(max(cov[5, 5], 0)))
     if spread > limits.max_position_std or turn > limits.max_yaw_std:
         raise RefusedError(
             f"The robot is not well localised: {spread:.2f} m and {turn:.2f} rad of standard deviation "

@@ -183,7 +183,7 @@ class RecordLog:
                 return
             for seq, data, crc in rows:
                 if zlib.crc32(data) != crc:
-                    raise StorageError(f"The vector of entry {seq} is damaged: run `embodied-mem repair`.")
+                    raise StorageError(f"The vector of entry {seq} is damaged: run `embodied-mem check`.")
             yield (
                 np.array([row[0] for row in rows]),
                 np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(len(rows), -1),
@@ -273,7 +273,7 @@ class RecordLog:
     def _try_commit(self, entries: list[Entry], vectors: list[VectorRow]) -> Exception | None:
         try:
             self._commit(entries, vectors)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # whatever it is, waiting callers are told, and this thread lives on
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             return error

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ from embodied_mem.records.observation import Observation
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView
 from embodied_mem.records.volatile import Log, VolatileLog
+from embodied_mem.records.wellformed import normal
 
 _READ_BATCH = 2048
 _EMBED_BATCH = 64
@@ -189,10 +191,8 @@ class RecordMemory(RecordView):
         """Move a map's records by a corrected trajectory: stamps (n,) ns, poses (n, 7) x, y, z, qx, qy, qz, qw each."""
         if map_id not in self.maps:
             raise UnknownMapError(f"The map {map_id!r} is not known; known are: {', '.join(self.maps) or 'none yet'}.")
-        stamps = tuple(int(stamp) for stamp in np.asarray(stamps_ns, dtype=np.int64))
-        paths = [
-            tuple(tuple(map(float, pose)) for pose in np.asarray(path, dtype=np.float64)) for path in (before, after)
-        ]
+        stamps = tuple(_rows(stamps_ns, (), "stamps", np.int64).tolist())
+        paths = [tuple(map(tuple, _rows(path, (7,), "poses", np.float64).tolist())) for path in (before, after)]
         return self._command(ReAnchor(map_id, stamps, *paths))
 
     # --- the log -----------------------------------------------------------------------------------------------
@@ -256,16 +256,18 @@ class RecordMemory(RecordView):
             yield from batch
 
     def _admit(self, observation: Observation, drafts: list[Entry]) -> Admitted:
-        obs = replace(observation, session_id=observation.session_id or self.session_id)
-        obs = self._place_in_map(obs, drafts)
-        next_seq = self.log.watermark + 1 + len(drafts)
+        obs = normal(replace(observation, session_id=observation.session_id or self.session_id))
+        now = self.clock()
+        self.gate.check(obs)
+        obs = self._place_in_map(obs)
         same = self._folder.duplicate_of(obs)
         if same is not None:
             self.counters["duplicate"] += 1
             return Admitted(same, folded=True)
-        now = self.clock()
-        self.gate.check(obs, now)
+        self.gate.check_time(obs, now)
         self._check_model(obs)
+        self._start_map(obs.map_id)
+        next_seq = self.log.watermark + 1 + len(drafts)
         self.gate.admitted(obs)
         about = self._folder.repeats(obs)
         if about is not None:
@@ -276,19 +278,26 @@ class RecordMemory(RecordView):
         drafts.append(Entry(next_seq, Kind.OBSERVATION, now, observation=as_logged(obs)))
         return Admitted(next_seq)
 
-    def _place_in_map(self, obs: Observation, drafts: list[Entry]) -> Observation:
-        """Give an observation without a map the current one; the first observation of all starts the first map."""
-        if not self.map_id and not any(entry.kind is Kind.COMMAND for entry in drafts):
-            started = SetMap(obs.map_id or DEFAULT_MAP)
-            commands.validate(started)
-            self._append([Entry(0, Kind.COMMAND, self.clock(), command=started)], durable=False)
+    def _place_in_map(self, obs: Observation) -> Observation:
+        """Give an observation without a map the current one; the first of all may name the first map."""
         if not obs.map_id:
-            return replace(obs, map_id=self.map_id)
-        if obs.map_id not in self.maps:
+            return replace(obs, map_id=self.map_id or DEFAULT_MAP)
+        if self.map_id and obs.map_id not in self.maps:
             self.gate.refuse(
                 RefusedError(f"The map {obs.map_id!r} is not known: start it with SetMap first.", "unknown_map")
             )
         return obs
+
+    def _start_map(self, map_id: str) -> None:
+        """The first observation of all starts the first map."""
+        if self.map_id:
+            return
+        started = SetMap(map_id)
+        try:
+            commands.validate(started)
+        except BadInputError as error:
+            self.gate.refuse(RefusedError(str(error), "unknown_map"))
+        self._append([Entry(0, Kind.COMMAND, self.clock(), command=started)], durable=False)
 
     def _check_model(self, obs: Observation) -> None:
         if obs.vector is None:
@@ -351,8 +360,24 @@ class RecordMemory(RecordView):
         return replace(entry, observation=replace(entry.observation, vector=vector, vector_model=self.index.model))
 
 
+def _rows(values: ArrayLike, shape: tuple[int, ...], what: str, dtype: type[np.generic]) -> NDArray[Any]:
+    """(n, *shape) numbers of a trajectory. Raises BadInputError where they are something else."""
+    try:
+        rows = np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInputError(f"The trajectory's {what} are not numbers ({error}).") from error
+    rows = rows.reshape(0, *shape) if not rows.size else rows
+    if rows.ndim != 1 + len(shape) or rows.shape[1:] != shape:
+        width = " of 7 numbers: x, y, z, qx, qy, qz, qw" if shape else " of nanoseconds"
+        raise BadInputError(f"The trajectory's {what} must be rows{width}; their shape is {rows.shape}.")
+    return rows
+
+
 def _floats(values: ArrayLike, count: int, what: str) -> tuple[float, ...]:
-    row = np.asarray(values, dtype=np.float64)
+    try:
+        row = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"The {what} must be {count} numbers ({error}).") from error
     if row.shape != (count,):
         raise BadInputError(f"The {what} must be {count} numbers, not of the shape {row.shape}.")
     return tuple(row.tolist())

@@ -12,6 +12,7 @@ from embodied_mem.records.observation import Float32Array, FloatArray, Record
 
 MAX_K = 10_000
 EVERY_MAP = "*"
+_LATEST = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class TimeRange:
     end_ns: int | None = None
 
     def __post_init__(self) -> None:
+        if any(stamp is not None and not -_LATEST <= stamp <= _LATEST for stamp in (self.start_ns, self.end_ns)):
+            raise BadInputError("The time range is beyond all time: give nanoseconds that fit in 64 bits.")
         if self.start_ns is not None and self.end_ns is not None and self.start_ns >= self.end_ns:
             raise BadInputError("The time range is empty or inverted: its start must lie before its end.")
 
@@ -62,10 +65,13 @@ class Query:
     explain: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.k <= MAX_K:
-            raise BadInputError(f"k must be between 1 and {MAX_K:,}, not {self.k}.")
+        if not 1 <= self.k <= MAX_K or self.k != int(self.k):
+            raise BadInputError(f"k must be between 1 and {MAX_K:,}, a whole number, not {self.k}.")
         if self.text is not None and not self.text.strip():
             raise BadInputError("The query's text is empty: leave it out to list the newest records.")
+        for text in (self.text or "", *self.labels, self.robot_id, self.session_id, self.map_id):
+            if not _is_unicode(text):
+                raise BadInputError(f"The query's words {text[:40]!a} are not valid Unicode: decode them first.")
         if self.text is not None and self.vector is not None:
             raise BadInputError("Give either a text or a vector, not both.")
         if self.vector is not None:
@@ -74,6 +80,7 @@ class Query:
             raise BadInputError(f"min_score is a cosine between -1 and 1, not {self.min_score}.")
         if any(not label.strip() for label in self.labels):
             raise BadInputError("A label of the query is empty.")
+        self._check_numbers()
         self._check_where()
 
     @property
@@ -81,13 +88,27 @@ class Query:
         """Whether the query restricts space."""
         return self.box is not None or self.center is not None or self.near_record is not None
 
+    def _check_numbers(self) -> None:
+        for name in ("near_record", "as_of", "as_of_ns"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= _LATEST:
+                raise BadInputError(f"{name} must be a number from 0 on, not {value}.")
+        if self.seqs is None:
+            return
+        try:
+            numbers = np.asarray(self.seqs, dtype=np.int64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadInputError(f"seqs must be the numbers of records ({error}).") from error
+        if numbers.ndim != 1:
+            raise BadInputError(f"seqs must be one row of numbers, not of the shape {numbers.shape}.")
+
     def _check_where(self) -> None:
         if sum(value is not None for value in (self.box, self.center, self.near_record)) > 1:
             raise BadInputError("Give one of box, center and near_record, not several.")
         if self.map_id == EVERY_MAP and self.has_where:
             raise BadInputError("Coordinates of several maps cannot be compared: name one map to search in space.")
         if self.box is not None:
-            low, high = (np.asarray(corner, dtype=np.float64) for corner in self.box)
+            low, high = _corners(self.box)
             if low.shape != (3,) or high.shape != (3,) or np.isnan(low).any() or np.isnan(high).any():
                 raise BadInputError("A box is two corners of 3 numbers each, without NaN.")
             if (low > high).any():
@@ -103,6 +124,22 @@ class Query:
                 raise BadInputError("A radius needs a center or near_record.")
             if not self.radius > 0:
                 raise BadInputError(f"The radius must be above 0 m, not {self.radius}.")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _corners(box: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+    try:
+        low, high = (np.asarray(corner, dtype=np.float64) for corner in box)
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"A box is two corners of 3 numbers each ({error}).") from error
+    return low, high
 
 
 def _check_vector(vector: Float32Array, model: str) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from embodied_mem.records.growable import Growable
 
 _FEW = 512  # candidates that are scored directly
+_CODE_LEVELS = 127
 _QUERY_LEVELS = 2047  # 12 bits: products with 8-bit codes still add up in 32
 _ROUNDING = 2e-6  # of single-precision sums
 
@@ -23,6 +24,8 @@ class VectorStore:
 
     def __init__(self, width: int) -> None:
         self.width = width
+        self._levels = min(_QUERY_LEVELS, (2**31 - 1) // (_CODE_LEVELS * width))
+        self._longest = 1.0
         self._rows = Growable(np.float32, width)
         self._codes = Growable(np.int8, width)
         self._scales = Growable(np.float32)
@@ -41,7 +44,8 @@ class VectorStore:
 
     def extend(self, vectors: NDArray[np.float32]) -> int:
         """Append (n, d) unit vectors; returns the place of the first."""
-        scales = np.maximum(np.abs(vectors).max(axis=1), 1e-30) / 127
+        self._longest = max(self._longest, float(np.linalg.norm(vectors, axis=1).max(initial=0)))
+        scales = np.maximum(np.abs(vectors).max(axis=1), 1e-30) / _CODE_LEVELS
         codes = np.round(vectors / scales[:, None]).astype(np.int8)
         self._codes.extend(codes)
         self._scales.extend(scales)
@@ -56,21 +60,35 @@ class VectorStore:
         Ties go to the later index.
         """
         chosen = self._propose(slots, query, k) if len(slots) > max(_FEW, 2 * k) else np.arange(len(slots))
-        scores = self._rows.data[slots[chosen]].astype(np.float64) @ query.astype(np.float64)
+        scores = _cosines(self._rows.data, slots[chosen], query.astype(np.float64))
         order = np.lexsort((-chosen, -scores))[:k]
         return chosen[order], scores[order]
 
     def _propose(self, slots: NDArray[np.int32], query: NDArray[np.float32], k: int) -> NDArray[np.intp]:
         """Indices into `slots` that are certain to include the best k."""
-        scale = float(np.abs(query).max()) / _QUERY_LEVELS
+        scale = max(float(np.abs(query).max()), 1e-30) / self._levels
         coded = np.round(query / scale).astype(np.int16)
         unseen = float(np.linalg.norm(query - coded * scale))
+        length = max(1.0, float(np.linalg.norm(query)))
         lower, upper = _bounds(
             self._codes.data, self._scales.data, self._errors.data, slots, coded, np.float32(scale),
-            np.float32(1 + unseen), np.float32(unseen + _ROUNDING),
+            np.float32(length + unseen), np.float32((unseen + _ROUNDING * length) * self._longest),
         )  # fmt: skip
         surely = np.partition(lower, len(slots) - k)[len(slots) - k]
         return np.flatnonzero(upper >= surely)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _cosines(rows: NDArray[np.float32], slots: NDArray[np.int32], query: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(m,) products of the rows `slots` with the query in double precision, alike for rows that are alike."""
+    out = np.empty(len(slots), dtype=np.float64)
+    for i in range(len(slots)):
+        row = rows[slots[i]]
+        total = 0.0
+        for j in range(len(query)):
+            total += np.float64(row[j]) * query[j]
+        out[i] = total
+    return out
 
 
 @njit(cache=True, nogil=True, fastmath=True)
