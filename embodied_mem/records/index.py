@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError, ModelMismatchError, NotFoundError
 from embodied_mem.geometry import quaternion_from_matrix, quaternion_multiply, transform_points
+from embodied_mem.records.blocks import block_of_commands, block_of_observations
 from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.filtering import resolve
 from embodied_mem.records.growable import Growable
-from embodied_mem.records.history import History, State
+from embodied_mem.records.history import History
 from embodied_mem.records.maps import MapRegistry
 from embodied_mem.records.names import Names
-from embodied_mem.records.observation import Detections, Observation
 from embodied_mem.records.query import Query
 from embodied_mem.records.repetitions import Repetitions
 from embodied_mem.records.sensing import ViewColumns
 from embodied_mem.records.tables import DetectionTable, ViewTable
 from embodied_mem.records.vectors import VectorStore
-from embodied_mem.records.versions import NO_ROW, Block, VersionTable
+from embodied_mem.records.versions import NO_ROW, VersionTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,27 +246,6 @@ class RecordIndex:
             raise NotFoundError(f"Record {seq} was forgotten.")
         return row
 
-    def dress(
-        self, rows: NDArray[np.int32], observations: Sequence[Observation], captions: Sequence[str]
-    ) -> list[Observation]:
-        """The observations as these versions say them: captions, poses and detections corrected."""
-        with self.lock:
-            table = self.table
-            dressed = []
-            for row, obs, caption in zip(rows.tolist(), observations, captions, strict=True):
-                if table.previous.data[row] == NO_ROW:
-                    dressed.append(obs)
-                    continue
-                own = slice(*table.spans.data[row])
-                labels = tuple(self.labels_seen[code] for code in table.labels.data[own])
-                detections = Detections(
-                    labels, table.scores.data[own].copy(), table.centers.data[own].copy(), table.sizes.data[own].copy(),
-                    table.yaws.data[own].copy(), obs.detections.vectors,
-                )  # fmt: skip
-                place, turn = table.positions.data[row].copy(), table.orientations.data[row].copy()
-                dressed.append(replace(obs, caption=caption, position=place, orientation=turn, detections=detections))
-            return dressed
-
     def matching(self, query: Query) -> NDArray[np.int64]:
         """The numbers of every record that the query's filters leave."""
         with self.lock:
@@ -367,31 +346,10 @@ class RecordIndex:
         if not entries:
             return
         found = [entry.observation for entry in entries if entry.observation is not None]
+        for name in dict.fromkeys(obs.map_id for obs in found):
+            self.maps.note(name)
         seqs = np.array([entry.seq for entry in entries], dtype=np.int64)
-        stamps = np.array([obs.stamp_ns for obs in found], dtype=np.int64)
-        codes = np.array(
-            [
-                (self.map_names.code(obs.map_id), self.robots.code(obs.robot_id), self.sessions.code(obs.session_id))
-                for obs in found
-            ],
-            dtype=np.int32,
-        )
-        for code in np.unique(codes[:, 0]):
-            self.maps.note(self.map_names[int(code)])
-        seen = [obs.detections for obs in found]
-        self.table.append(
-            Block(
-                seqs=seqs, valid_from=seqs, first_seen=stamps, last_seen=stamps,
-                positions=np.array([obs.position for obs in found], dtype=np.float64),
-                orientations=np.array([obs.orientation for obs in found], dtype=np.float64),
-                codes=codes, texts=seqs, views=self.views_seen.append([obs.view for obs in found]),
-                owner=np.repeat(np.arange(len(found)), [len(each) for each in seen]).astype(np.int32),
-                labels=np.array(self.labels_seen.codes(_labels(seen)), dtype=np.int32),
-                scores=np.concatenate([each.scores for each in seen]),
-                centers=np.concatenate([each.centers for each in seen]),
-                sizes=np.concatenate([each.sizes for each in seen]), yaws=np.concatenate([each.yaws for each in seen]),
-            )
-        )  # fmt: skip
+        self.table.append(block_of_observations(self, seqs, found))
 
     def _apply_other(self, entry: Entry) -> None:
         if entry.kind is Kind.SEEN_AGAIN:
@@ -422,31 +380,5 @@ class RecordIndex:
             self._append_folded(self.table.seqs.data[rows[self.table.codes.data[rows, 0] == code]], seq)
 
     def _append_folded(self, seqs: NDArray[np.int64], valid_from: int) -> None:
-        """New versions of these records: their observations with every live command applied."""
-        if not len(seqs):
-            return
-        table = self.table
-        base = table.first_row.data[seqs]
-        which, owner = table.detections_of(base)
-        codes = table.codes.data[base]
-        state = State(
-            seqs=seqs, stamps=table.first_seen.data[base], maps=[self.map_names[code] for code in codes[:, 0]],
-            positions=table.positions.data[base], orientations=table.orientations.data[base],
-            texts=seqs.copy(), owner=owner,
-            labels=[self.labels_seen[code] for code in table.labels.data[which]],
-            centers=table.centers.data[which], yaws=table.yaws.data[which],
-        )  # fmt: skip
-        self.history.fold(state)
-        table.append(
-            Block(
-                seqs=seqs, valid_from=np.full(len(seqs), valid_from), first_seen=state.stamps,
-                last_seen=table.last_seen.data[table.current_row.data[seqs]], positions=state.positions,
-                orientations=state.orientations, codes=codes, texts=state.texts, views=table.views.data[base],
-                owner=owner.astype(np.int32), labels=np.array(self.labels_seen.codes(state.labels), dtype=np.int32),
-                scores=table.scores.data[which], centers=state.centers, sizes=table.sizes.data[which], yaws=state.yaws,
-            )
-        )  # fmt: skip
-
-
-def _labels(seen: Sequence[Detections]) -> list[str]:
-    return [label.strip().lower() for each in seen for label in each.labels]
+        if len(seqs):
+            self.table.append(block_of_commands(self, seqs, valid_from))

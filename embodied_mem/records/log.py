@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,18 +46,18 @@ class RecordLog:
         self.folder = Path(folder)
         self.read_only = read_only
         self._lock = self._open_folder()
+        self._read_lock = threading.Lock()
         try:
             self._reader, self._writer = self._open_database()
+            self._watermark = self._stored_watermark()
         except BaseException:
             if self._lock is not None:
                 self._lock.release()
             raise
         self.blobs = BlobStore(self.folder / "blobs")
-        self._read_lock = threading.Lock()
         self._state = threading.Condition()
         self._pending: dict[int, Entry] = {}
         self._pending_vectors: list[VectorRow] = []
-        self._watermark = self._stored_watermark()
         self._durable = self._watermark
         self._failure: Exception | None = None
         self._rush = self._closing = False
@@ -174,11 +175,10 @@ class RecordLog:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Stored vectors of a model as (n,) numbers and (n, d) rows, in order of their entries, in batches."""
         while True:
-            with self._read_lock:
-                rows = self._reader.execute(
-                    "SELECT seq, data, crc FROM vectors WHERE model = ? AND seq >= ? ORDER BY seq LIMIT ?",
-                    (model, first, batch),
-                ).fetchall()
+            rows = self._select(
+                "SELECT seq, data, crc FROM vectors WHERE model = ? AND seq >= ? ORDER BY seq LIMIT ?",
+                (model, first, batch),
+            )
             if not rows:
                 return
             for seq, data, crc in rows:
@@ -192,9 +192,8 @@ class RecordLog:
 
     def setting(self, name: str, default: str = "") -> str:
         """A stored setting."""
-        with self._read_lock:
-            row = self._reader.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-        return default if row is None else str(row[0])
+        rows = self._select("SELECT value FROM settings WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else default
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -229,17 +228,20 @@ class RecordLog:
             raise StorageError("This memory is closed.")
 
     def _stored_watermark(self) -> int:
-        with self._read_lock:
-            return int(self._reader.execute("SELECT coalesce(max(seq), 0) FROM entries").fetchone()[0])
+        return int(self._select("SELECT coalesce(max(seq), 0) FROM entries", ())[0][0])
 
-    def _rows(self, sql: str, values: tuple[int, ...]) -> list[Row]:
+    def _select(self, sql: str, values: tuple[int | str, ...]) -> list[tuple[Any, ...]]:
         try:
             with self._read_lock:
-                raw = self._reader.execute(sql, values).fetchall()
+                return self._reader.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise StorageError(f"The log in {self.folder} could not be read ({error}).") from error
+            raise StorageError(
+                f"The log in {self.folder} could not be read ({error}): run `embodied-mem check`."
+            ) from error
+
+    def _rows(self, sql: str, values: tuple[int, ...]) -> list[Row]:
         rows = []
-        for *columns, crc in raw:
+        for *columns, crc in self._select(sql, values):
             row = Row(*columns)
             if row.crc() != crc:
                 raise StorageError(f"Entry {row.seq} of the log is damaged (wrong checksum): run `embodied-mem check`.")

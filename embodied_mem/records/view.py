@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import EmbodiedMemError, ModelMismatchError, UnavailableError
 from embodied_mem.inference.protocols import Embedder
+from embodied_mem.records.blocks import as_corrected
 from embodied_mem.records.commands import Correct
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.index import Matches, RecordIndex
@@ -135,10 +136,10 @@ class RecordView:
         entries = self.log.get({*numbers, *texts}, blobs=blobs)
         observations = [entries[seq].observation for seq in numbers]
         captions = [_text_of(entries[text]) for text in texts]
-        dressed = self.index.dress(rows, [obs for obs in observations if obs is not None], captions)
+        corrected = as_corrected(self.index, rows, [obs for obs in observations if obs is not None], captions)
         return [
             Record(seq, obs, entries[seq].logged_ns, self.index.times_seen(seq, known), seen)
-            for seq, obs, seen in zip(numbers, dressed, last_seen, strict=True)
+            for seq, obs, seen in zip(numbers, corrected, last_seen, strict=True)
         ]
 
     def embed(self, text: str) -> Float32Array:
