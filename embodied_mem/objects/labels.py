@@ -49,10 +49,20 @@ def same_kind(word: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((singular(word), word.strip().lower())))
 
 
-def meant(word: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Which of the known labels a word means: itself, its synonyms, and known labels that differ only in number."""
+def meant(word: str, known: Iterable[str], vocabularies: Iterable[Iterable[str]] = ()) -> tuple[str, ...]:
+    """Which of the known labels a word means: itself, its synonyms, and known labels that differ only in number.
+
+    vocabularies  the classes of each detector: one that knows both "tv" and "monitor" means different things by them
+    """
     wanted = set(same_kind(word))
-    return tuple(label for label in known if label in wanted or wanted & set(same_kind(label)))
+    itself = {word.strip().lower(), singular(word)}
+    others: set[str] = set()
+    for classes in vocabularies:
+        if not itself.isdisjoint(classes):
+            others |= set(classes) - itself
+    return tuple(
+        label for label in known if label in itself or (label not in others and not wanted.isdisjoint(same_kind(label)))
+    )
 
 
 def _singular(word: str) -> str:

@@ -59,11 +59,11 @@ def locate(index: RecordIndex, word: str, query: Query | None = None, *, model: 
     Raises UnknownMapError and what else `RecordIndex.detections` raises.
     """
     base = query or Query()
-    labels = meant(word, index.labels_seen.all())
+    views = index.views(base)
+    labels = meant(word, index.labels_seen.all(), views.class_sets)
     if not labels:
         return Located(word)
-    every = index.detections(None, base)
-    return _located(word, labels, every, index.views(base), model)
+    return _located(word, labels, index.detections(None, base), views, model)
 
 
 def locate_all(
@@ -84,7 +84,7 @@ def locate_all(
     done: set[str] = set()
     for code in np.unique(found.label[close]).tolist():
         label = found.names[code]
-        labels = meant(label, found.names)
+        labels = meant(label, found.names, views.class_sets)
         if label in done:
             continue
         done.update(labels)

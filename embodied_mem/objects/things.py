@@ -71,8 +71,9 @@ def gather(
     groups = _clusters(found)
     count = int(groups.max()) + 1
     centers = np.array([_middle(found, groups == g) for g in range(count)])
-    extents = np.array([np.median(found.size[groups == g, :2], axis=0).min() for g in range(count)])
-    looks = should_see(views, centers, np.clip(0.1 + extents / 2, 0.1, 0.35), _reach(found))
+    widths = np.array([np.median(found.size[groups == g, :2], axis=0) for g in range(count)])
+    front = np.clip(0.1 + widths.min(axis=1) / 2, 0.1, 0.35)
+    looks = should_see(views, centers, front, 0.05 + widths.max(axis=1) / 2, _reach(found))
     base = model or SensorModel()
     stories = [_Story.of(found, views, np.flatnonzero(groups == g), looks[:, g]) for g in range(count)]
     strong = [story for story in stories if presence(story.hits, base, story.weights).was_there > 0.9]
@@ -95,17 +96,19 @@ class _Story:
     weights: NDArray[np.float64]  # of the misses
 
     @classmethod
-    def of(cls, found: DetectionTable, views: ViewTable, rows: NDArray[np.intp], looked: NDArray[np.bool_]) -> _Story:
+    def of(cls, found: DetectionTable, views: ViewTable, rows: NDArray[np.intp], looks: FloatArray) -> _Story:
+        """`looks` (views,): how much it says that a view did not detect it."""
         seen = np.unique(found.seq[rows])
-        missed = np.flatnonzero(looked & ~np.isin(views.seq, seen))
+        missed = np.flatnonzero((looks > 0) & ~np.isin(views.seq, seen))
         first = {int(seq): int(stamp) for seq, stamp in zip(found.seq[rows], found.last_seen_ns[rows], strict=True)}
         stamps = np.concatenate([[first[int(seq)] for seq in seen], views.last_seen_ns[missed]]).astype(np.int64)
         hits = np.concatenate([np.ones(len(seen), bool), np.zeros(len(missed), bool)])
+        telling = np.concatenate([np.ones(len(seen)), looks[missed]])
         order = np.argsort(stamps, kind="stable")
         stamps, hits = stamps[order], hits[order]
         # What hides a thing in one frame hides it in the next: only after a while is a miss news.
         pause = np.diff(stamps, prepend=stamps[0] - _FRESH_NS) / _FRESH_NS
-        return cls(rows, stamps, hits, np.clip(pause, 0.1, 1.0))
+        return cls(rows, stamps, hits, np.clip(pause, 0.1, 1.0) * telling[order])
 
     def chances(self, model: SensorModel) -> tuple[int, int]:
         """Hits and looks within the stretch in which it was there."""

@@ -12,19 +12,27 @@ _MARGIN = 0.12  # share of the field of view at its border where detectors see o
 
 
 def should_see(
-    views: ViewTable, points: NDArray[np.float64], slack: NDArray[np.float64], reach: float
-) -> NDArray[np.bool_]:
-    """(n, p): whether view i had point j in its field of view, in range, and nothing stood before it.
+    views: ViewTable,
+    points: NDArray[np.float64],
+    front: NDArray[np.float64],
+    back: NDArray[np.float64],
+    reach: float,
+    doubt: float = 0.3,
+) -> NDArray[np.float64]:
+    """(n, p) in 0..1: how much it says of a thing at point j that view i did not detect it.
 
-    points (p, 3) metres in the views' map; slack (p,): metres by which a return may be nearer than the point and still
-    be the thing's own; reach: metres within which the thing can be recognised.
+    points (p, 3) metres in the views' map; front (p,): metres by which a return may be nearer than the point and still
+    be the thing's own; back (p,): metres beyond the point from which a return lies behind the thing; reach: metres
+    within which the thing can be recognised.
+    0: out of the field of view or out of reach, or something stands before it. 1: the sensor looked through the place.
+    `doubt`: something is there, which may be the thing itself, too little of it in view for the detector.
     A view without a depth grid cannot tell what is hidden, so it shows nothing for certain.
     """
     n, p = len(views), len(points)
+    seen = np.zeros((n, p))
     if not n or not p:
-        return np.zeros((n, p), dtype=bool)
+        return seen
     turns = rotation_matrices(views.orientation)
-    seen = np.zeros((n, p), dtype=bool)
     offsets = points[None] - views.position[:, None]
     far = np.linalg.norm(offsets, axis=2)
     limit = np.minimum(views.max_range, reach)[:, None]
@@ -33,21 +41,19 @@ def should_see(
     azimuth, elevation, distance = spherical(local)
     inside = np.abs(azimuth) <= views.fov_h[view] * (0.5 - _MARGIN * (views.fov_h[view] < 6.2))
     inside &= np.abs(elevation) <= views.fov_v[view] * (0.5 - _MARGIN)
-    view, point = view[inside], point[inside]
-    seen[view, point] = _open(views, view, azimuth[inside], elevation[inside], distance[inside] - slack[point])
+    view, point, distance = view[inside], point[inside], distance[inside]
+    nearest = _nearest(views, view, azimuth[inside], elevation[inside])
+    through = nearest > distance + back[point]
+    open_ = (nearest > 0) & (nearest >= distance - front[point])
+    seen[view, point] = np.where(through, 1.0, np.where(open_, doubt, 0.0))
     return seen
 
 
-def _open(
-    views: ViewTable,
-    i: NDArray[np.intp],
-    azimuth: NDArray[np.float64],
-    elevation: NDArray[np.float64],
-    distance: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Whether the way to each point is free as far as the depth grid of its view knows."""
+def _nearest(
+    views: ViewTable, i: NDArray[np.intp], azimuth: NDArray[np.float64], elevation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(k,) metres to the nearest return of view i in each direction; 0 where nothing was measured."""
     rows, cols = views.depth_shape[i, 0], views.depth_shape[i, 1]
     col = np.clip(np.floor((0.5 - azimuth / views.fov_h[i]) * cols).astype(np.int64), 0, cols - 1)
     row = np.clip(np.floor((0.5 - elevation / views.fov_v[i]) * rows).astype(np.int64), 0, rows - 1)
-    nearest = views.depth_at(i, row, col)
-    return (nearest > 0) & (nearest * 1e-3 >= distance)
+    return views.depth_at(i, row, col).astype(np.float64) * 1e-3

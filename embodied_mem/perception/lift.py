@@ -9,12 +9,17 @@ from embodied_mem.geometry import pose_matrix, transform_points
 from embodied_mem.perception.depth import Intrinsics
 from embodied_mem.perception.detector import Boxes2D
 from embodied_mem.perception.frames import to_body
+from embodied_mem.perception.surfaces import surfaces
 from embodied_mem.records.observation import Detections
 
 _SHRINK = 0.7  # share of a box's sides in which its object is looked for: corners are background
 _FEWEST = 8  # pixels with depth, below which a box has no position
-_GAP = 0.04  # metres (plus 3 % of the range): a larger step in depth separates surfaces
+_STEP = (0.02, 0.012)  # metres, and metres a metre of range: a larger step between two pixels separates surfaces
+_DEEP = (0.1, 1.3)  # metres, and share of its breadth: no object reaches farther back from its front
 _MAX_SIDE = 48  # pixels looked at along a side; more say nothing new
+_FOOT = 0.12  # share of a box's height, at its lower edge, that shows what its object stands on
+_SLAB = (0.012, 0.006)  # metres, and metres a metre of range: what lies so near that height is not the object
+_LEFT = 0.3  # share of the middle that must be left without it; else the object is as flat as what it lies on
 
 
 def lift(
@@ -28,18 +33,19 @@ def lift(
 ) -> tuple[Detections, int]:
     """3-D detections in the map frame, and how many boxes were left out for want of depth.
 
-    depth (h, w) metres, 0 = nothing; the pose is that of the camera's body-convention frame. Of the surfaces in the
-    middle of a box the object is the one that holds most of the central pixels; a centre is that of its points' extent.
-    Boxes are aligned with the map's axes.
+    depth (h, w) metres, 0 = nothing; the pose is that of the camera's body-convention frame. The level surface on which
+    an object stands is taken off first: it runs through to the background without a step in depth. Of the surfaces that
+    are left in the middle of a box the object is the one that holds most of the central pixels; a centre is that of its
+    points' extent. Boxes are aligned with the map's axes, z up.
     """
     labels, scores, centers, sizes = [], [], [], []
     pose = pose_matrix(position, orientation)
     candidates = np.flatnonzero(boxes.scores >= min_score)
     for i in candidates:
-        points = _object_points(boxes.boxes[i], depth, camera)
+        points = _object_points(boxes.boxes[i], depth, camera, pose)
         if points is None:
             continue
-        low, high = np.percentile(transform_points(pose, points), (4, 96), axis=0)
+        low, high = np.percentile(points, (4, 96), axis=0)
         labels.append(boxes.labels[i].strip().lower())
         scores.append(float(np.clip(boxes.scores[i], 0, 1)))
         centers.append((low + high) / 2)
@@ -56,41 +62,75 @@ def lift(
 
 
 def _object_points(
-    box: NDArray[np.float64], depth: NDArray[np.float32], camera: Intrinsics
+    box: NDArray[np.float64], depth: NDArray[np.float32], camera: Intrinsics, pose: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """(n, 3) points of the box's object in the camera's body frame, or None when too few pixels have depth."""
+    """(n, 3) points of the box's object in the map, or None when too few pixels have depth."""
     height, width = depth.shape
     u0, v0 = np.clip(np.floor(box[:2]).astype(int), 0, (width - 1, height - 1))
     u1, v1 = np.clip(np.ceil(box[2:]).astype(int), 1, (width, height))
     if u1 - u0 < 2 or v1 - v0 < 2:
         return None
     step = max(1, (u1 - u0) // _MAX_SIDE, (v1 - v0) // _MAX_SIDE)
+    reach = np.ascontiguousarray(depth[v0:v1:step, u0:u1:step])
     v, u = np.mgrid[v0:v1:step, u0:u1:step]
-    reach = depth[v, u]
-    across = np.maximum(
-        np.abs(u - (u0 + u1 - 1) / 2) / max(u1 - u0, 1), np.abs(v - (v0 + v1 - 1) / 2) / max(v1 - v0, 1)
-    )
-    middle = (reach > 0) & (across <= _SHRINK / 2)
+    measured = reach > 0
+    if measured.sum() < _FEWEST:
+        return None
+    sideways = np.abs(u - (u0 + u1 - 1) / 2) / (u1 - u0)
+    across = np.maximum(sideways, np.abs(v - (v0 + v1 - 1) / 2) / (v1 - v0))
+    middle = measured & (across <= _SHRINK / 2)
     if middle.sum() < _FEWEST:
-        middle = reach > 0
-        if middle.sum() < _FEWEST:
-            return None
-    near, far = _surface(reach[middle], across[middle])
-    chosen = (reach >= near) & (reach <= far) & (reach > 0)
-    forward = reach[chosen].astype(np.float64)
-    optical = np.column_stack(
-        [(u[chosen] - camera.cx) / camera.fx * forward, (v[chosen] - camera.cy) / camera.fy * forward, forward]
-    )
-    return to_body(optical)
-
-
-def _surface(reach: NDArray[np.float32], across: NDArray[np.float64]) -> tuple[float, float]:
-    """The range of depth of the surface that holds most of the middle: central pixels weigh more, near ones too."""
-    order = np.argsort(reach)
-    ordered = reach[order].astype(np.float64)
-    breaks = np.flatnonzero(np.diff(ordered) > _GAP + 0.03 * ordered[:-1])
-    group = np.searchsorted(breaks, np.arange(len(ordered)), side="left")
+        middle = measured
+    points = _to_map(u, v, reach, camera, pose)
+    foot = measured & (v >= v1 - max(2 * step, _FOOT * (v1 - v0))) & (sideways <= _SHRINK / 2)
+    own, ground = _above(points[..., 2], reach, foot, middle, measured)
+    found = surfaces(reach, own, *_STEP)
     # An object stands before its background, so of two surfaces of like weight the nearer one is meant.
-    weights = np.bincount(group, weights=(0.6 - across[order]) / ordered)
-    best = group == np.argmax(weights)
-    return float(ordered[best][0]), float(ordered[best][-1])
+    weights = np.bincount(found[middle], weights=(0.6 - across[middle]) / reach[middle])
+    weights[0] = 0
+    chosen = found == np.argmax(weights)
+    front = float(np.percentile(reach[chosen], 10))
+    chosen &= reach <= front + _DEEP[0] + _DEEP[1] * front * (u1 - u0) / camera.fx
+    out = points[chosen]
+    return out if ground is None else _down_to(out, ground)
+
+
+def _to_map(
+    u: NDArray[np.intp], v: NDArray[np.intp], reach: NDArray[np.float32], camera: Intrinsics, pose: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(h, w, 3) points of pixels (h, w)."""
+    forward = reach.astype(np.float64)
+    optical = [(u - camera.cx) / camera.fx * forward, (v - camera.cy) / camera.fy * forward, forward]
+    points = transform_points(pose, to_body(np.stack(optical, axis=-1).reshape(-1, 3)))
+    return points.reshape(*reach.shape, 3)
+
+
+def _above(
+    z: NDArray[np.float64],
+    reach: NDArray[np.float32],
+    foot: NDArray[np.bool_],
+    middle: NDArray[np.bool_],
+    measured: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], float | None]:
+    """Which of the measured pixels are not of the level surface that shows at the foot of the box, and its height.
+
+    All of them, and None, where there is no such surface or nothing would be left.
+    """
+    if foot.sum() < 4:
+        return measured, None
+    ground = float(np.median(z[foot]))
+    own = measured & (np.abs(z - ground) > _SLAB[0] + _SLAB[1] * reach)
+    if (middle & own).sum() < max(_FEWEST, _LEFT * middle.sum()):
+        return measured, None
+    return own, ground
+
+
+def _down_to(points: NDArray[np.float64], ground: float) -> NDArray[np.float64]:
+    """The points (n, 3) with those that were taken off with the ground: a thing reaches down to what it stands on."""
+    low = np.percentile(points[:, 2], 4)
+    if not 0 < low - ground < 3 * _SLAB[0] + _SLAB[1] * 3:
+        return points
+    feet = points[points[:, 2] <= low + 0.01].copy()
+    feet[:, 2] = ground
+    count = max(len(points) // 12, 1)  # more than the percentile that is cut off
+    return np.concatenate([points, np.resize(feet, (count, 3))]) if len(feet) else points

@@ -44,11 +44,11 @@ def _nearest(
             col = 0 if fov_h > 6.28 else cols - 1
         if not (0 <= col < cols and 0 <= row < rows):
             continue
-        reach = min(np.sqrt(planar * planar + z * z) * 1000.0, 65534.0)
+        reach = min(np.rint(np.sqrt(planar * planar + z * z) * 1000.0), 65534.0)
         if reach < 1.0:
             continue
         counts[row, col] += 1
-        if grid[row, col] == 0 or reach < grid[row, col]:
+        if grid[row, col] == 0 or int(reach + 0.5) < grid[row, col]:
             grid[row, col] = int(reach)
     return grid, counts
 

@@ -16,7 +16,7 @@ from embodied_mem.recall.answer import Answer, Evidence
 from embodied_mem.recall.grammar import Question, parse
 from embodied_mem.recall.patterns import DESCRIBE, FIND, HOW_MANY, IS_THERE, WHEN, WHERE
 from embodied_mem.recall.surroundings import NEAR, holds, landmark
-from embodied_mem.records.query import Hit, Query
+from embodied_mem.records.query import Hit, Query, SearchResult
 from embodied_mem.records.view import RecordView
 from embodied_mem.records.when import parse_when
 
@@ -206,7 +206,7 @@ class Recall:
         if point is not None:
             by_text = replace(by_text, center=point, radius=radius)
         try:
-            result = self._memory.query(by_text)
+            result = self._query(asked, by_text)
         except UnavailableError as error:
             return self._nothing(asked, f"I have not seen {say.one(q.what or words)}", str(error))
         hits = [hit for hit in result.hits if self._trust(hit.score) >= PRESENT and not _detected_other(hit, words)]
@@ -276,7 +276,7 @@ class Recall:
         )  # fmt: skip
 
     def _evidence(self, asked: _Asked, thing: Thing, seqs: tuple[int, ...]) -> tuple[Evidence, ...]:
-        result = self._memory.query(replace(asked.query, time=None, seqs=seqs, k=max(len(seqs), 1)))
+        result = self._query(asked, replace(asked.query, time=None, seqs=seqs, k=max(len(seqs), 1)))
         found = {hit.record.seq: hit for hit in result.hits}
         return tuple(_evidence_of(found[seq], thing.position, thing.score) for seq in seqs if seq in found)
 
@@ -334,6 +334,12 @@ class Recall:
         near = locate_all(self._memory.index, replace(asked.query, time=None), around=thing.position, radius=2 * NEAR)
         found = landmark(thing, near)
         return "" if found is None else f" {found[0]} the {found[1].label},"
+
+    def _query(self, asked: _Asked, query: Query) -> SearchResult:
+        """The result of a search, with ages that count from when the question is asked."""
+        result = self._memory.query(query)
+        aged = [replace(hit, age_s=(asked.now - hit.record.last_seen_ns) * 1e-9) for hit in result.hits]
+        return replace(result, hits=aged)
 
     def _trust(self, score: float) -> float:
         return float(1 / (1 + np.exp(-(score - self._text_threshold) / 0.05)) * 0.9)
