@@ -47,6 +47,7 @@ class PerceptionNode(MemoryNode):
         super().__init__("perception", **kwargs)
         self._deliver = deliver
         self._syncs: dict[str, FrameSync] = {}
+        self._perceivers: dict[str, Callable[..., Observation | None]] = {}
         self._worker: Any = None
         self._perceiver: Any = None
 
@@ -108,7 +109,7 @@ class PerceptionNode(MemoryNode):
     def _lead(self, name: str, others: tuple[str, ...], perceive: Callable[..., Observation | None]) -> None:
         p = self.parameters
         self._syncs[name] = FrameSync(others, round(p.slop * 1e9), p.wait)
-        self._perceivers = {**getattr(self, "_perceivers", {}), name: perceive}
+        self._perceivers[name] = perceive
 
     def _leading(self, name: str) -> Callable[[Any], None]:
         def take(message: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _KEPT_POSES = 2000
+_DISORDER_NS = 1_000_000_000  # messages may come so much out of order; a stream that goes back by more began anew
+_FAR_NS = 5_000_000_000  # so far ahead of a frame, a stream is of the round before
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,13 +27,19 @@ class PoseSample:
 
 
 class PoseTrack:
-    """The latest poses of the robot, to be asked for the pose at a time. Poses may come in any order."""
+    """The latest poses of the robot, to be asked for the pose at a time.
+
+    They may come a second out of order. What goes back by more is a bag that began again: older poses are let go,
+    since between two rounds nothing can be interpolated.
+    """
 
     def __init__(self) -> None:
         self._stamps: list[int] = []
         self._poses: list[PoseSample] = []
 
     def add(self, pose: PoseSample) -> None:
+        if self._stamps and pose.stamp_ns < self._stamps[-1] - _DISORDER_NS:
+            self.clear()
         at = bisect_left(self._stamps, pose.stamp_ns)
         if at < len(self._stamps) and self._stamps[at] == pose.stamp_ns:
             self._poses[at] = pose
@@ -47,8 +54,9 @@ class PoseTrack:
         self._poses.clear()
 
     def reaches(self, stamp_ns: int) -> bool:
-        """Whether a pose at or after this time is known."""
-        return bool(self._stamps) and self._stamps[-1] >= stamp_ns
+        """Whether a pose at or soon after this time is known."""
+        after = bisect_left(self._stamps, stamp_ns)
+        return after < len(self._stamps) and self._stamps[after] <= stamp_ns + _FAR_NS
 
     def at(self, stamp_ns: int, slop_ns: int) -> PoseSample | None:
         """The pose at a time: between neighbours that both lie within `slop_ns`, else the nearest within."""
@@ -78,7 +86,8 @@ class FrameSync:
 
     A frame waits until each other stream has a message near it or has gone past it, at most `wait_s` of steady time,
     which callers hand in; what stays without a partner is given up and counted under "without_NAME". At most `depth`
-    frames wait; the oldest gives way, counted as "sync_dropped". Streams may come in any order.
+    frames wait; the oldest gives way, counted as "sync_dropped". Streams may come in any order, each a second out of
+    order; one that goes back by more (a bag that began again) is followed there.
     """
 
     others: tuple[str, ...]
@@ -98,9 +107,14 @@ class FrameSync:
 
     def other(self, name: str, stamp_ns: int, message: Any) -> None:
         """A message of another stream."""
-        self._seen.setdefault(name, deque(maxlen=2 * self.depth)).append((stamp_ns, message))
+        seen = self._seen.setdefault(name, deque(maxlen=2 * self.depth))
+        if seen and stamp_ns < seen[-1][0] - _DISORDER_NS:
+            seen.clear()
+        seen.append((stamp_ns, message))
 
     def clear(self) -> None:
+        """Begin anew; frames that wait are given up, counted as "cleared_dropped"."""
+        self.counters["cleared_dropped"] += len(self._leading)
         self._leading.clear()
         self._seen.clear()
 
@@ -137,9 +151,9 @@ class FrameSync:
         return message if abs(best - stamp_ns) <= self.slop_ns else None
 
     def _passed(self, name: str, stamp_ns: int) -> bool:
-        """Whether the stream is so far on that a partner will not come any more (a second of disorder is allowed)."""
-        seen: Sequence[tuple[int, Any]] = self._seen.get(name, ())
-        return any(stamp > stamp_ns + 1_000_000_000 for stamp, _ in seen)
+        """Whether the stream is so far on that a partner will not come any more. One that has yet to go back is not."""
+        seen = self._seen.get(name)
+        return bool(seen) and stamp_ns + _DISORDER_NS < seen[-1][0] <= stamp_ns + _FAR_NS
 
 
 def _between(a: PoseSample, b: PoseSample, stamp_ns: int) -> PoseSample:
