@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,26 +10,32 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class SensorModel:
-    """How a detector errs.
+    """How a detector errs, and what depth says of a place.
 
     hit      probability that a thing that is there and should be seen is detected
     false    probability that a detection of the label appears where no such thing is, for each view of the place
     stay     probability that a thing that was there stays there until it is looked at again
+    passed   probability that depth reaches through the place of a thing that is there: it has holes, or its place is
+             not known well
+    filled   probability that something else is where a thing was
     """
 
     hit: float = 0.7
     false: float = 0.02
     stay: float = 0.9
+    passed: float = 0.15
+    filled: float = 0.3
 
-    @property
-    def for_hit(self) -> float:
-        """Log-likelihood ratio of a detection: there against not there."""
-        return float(np.log(self.hit / self.false))
+    def gains(self, hits: NDArray[np.bool_], open_: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """(n,) log-likelihood ratio of each observation, there against not there.
 
-    @property
-    def for_miss(self) -> float:
-        """Log-likelihood ratio of a view that should have shown it and did not."""
-        return float(np.log((1 - self.hit) / (1 - self.false)))
+        hits (n,): detected; open_ (n,): depth reached through the place. No miss speaks for the thing.
+        """
+        for_hit = np.log(self.hit / self.false)
+        miss = (1 - self.hit) / (1 - self.false)
+        through = min(np.log(miss * self.passed / (1 - self.filled)), 0.0)
+        blocked = min(np.log(miss * (1 - self.passed) / self.filled), 0.0)
+        return np.where(hits, for_hit, np.where(open_, through, blocked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +53,14 @@ class Presence:
     still_there: float
 
 
-def presence(
-    hits: NDArray[np.bool_], model: SensorModel, weights: NDArray[np.float64] | None = None, prior: float = 0.02
-) -> Presence:
-    """From a row of observations of a place in order of time, each a hit or a miss.
+def presence(gains: NDArray[np.float64], model: SensorModel, prior: float = 0.02) -> Presence:
+    """From what the observations of a place say, in order of time: gains (n,) are log-likelihood ratios.
 
     The stretch in which the thing was there is the one whose summed log-likelihood ratio is largest (Kadane's maximum
-    sub-array); what comes after its end tells whether it has gone. `weights` (n,) in 0..1 say how independent each
-    observation is of the one before. `prior`: that a given place holds such a thing; that any of n moments may begin
-    the stretch is paid for with log n, so that a chance pair of false detections among many looks stays unlikely.
+    sub-array); what comes after its end tells whether it has gone. `prior`: that a given place holds such a thing; that
+    any of n moments may begin the stretch is paid for with log n, so that a chance pair of false detections among many
+    looks stays unlikely.
     """
-    gains = np.where(hits, model.for_hit, model.for_miss * (1.0 if weights is None else weights))
     sums = np.concatenate([[0.0], np.cumsum(gains)])
     lowest = np.minimum.accumulate(sums)
     best = int(np.argmax(sums[1:] - lowest[:-1])) + 1
@@ -67,7 +70,7 @@ def presence(
     return Presence(
         first,
         best - 1,
-        probability(evidence + log_odds(prior) - np.log(len(hits))),
+        probability(evidence + log_odds(prior) - np.log(len(gains))),
         probability(min(afterwards, 0.0) + log_odds(model.stay)),
     )
 
@@ -79,7 +82,7 @@ def estimate_hit_rate(hits: int, chances: int, prior: SensorModel | None = None)
     """
     base = prior or SensorModel()
     rate = (hits + 20 * base.hit) / (chances + 20)
-    return SensorModel(float(np.clip(rate, 0.3, 0.95)), base.false, base.stay)
+    return replace(base, hit=float(np.clip(rate, 0.3, 0.95)))
 
 
 def log_odds(p: float) -> float:

@@ -46,6 +46,11 @@ class Located:
         left = [other for other in self.gone if other.last_seen <= thing.first_seen + _OVERLAP_NS]
         return left[0] if left else None
 
+    def earlier(self, thing: Thing) -> Thing | None:
+        """The place where such a thing was last seen before this one was ever seen; nobody has looked there since."""
+        left = [o for o in self.here if o is not thing and o.last_seen <= thing.first_seen + _OVERLAP_NS]
+        return max(left, key=lambda other: other.last_seen, default=None)
+
     def state(self, thing: Thing) -> str:
         """observed, moved (from another place), stale or gone."""
         if thing.present < PRESENT:

@@ -9,19 +9,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
-from embodied_mem.objects.belief import SensorModel, estimate_hit_rate, presence
-from embodied_mem.objects.visibility import should_see
+from embodied_mem.objects.belief import Presence, SensorModel, estimate_hit_rate, presence
+from embodied_mem.objects.clusters import cluster, extent_of, weighted_quantile
+from embodied_mem.objects.visibility import HIDDEN, OPEN, look
 from embodied_mem.records.tables import DetectionTable, ViewTable
 
 FloatArray = NDArray[np.float64]
 _FRESH_NS = 1_000_000_000
 _SAME_PLACE = 0.2  # metres between the centres of one thing under two names
 _SAME_SIZE = 4.0  # ratio of their volumes
-_LINK = (0.35, 0.9)  # metres: detections of one thing lie this close, depending on its size
+_WITHIN = 0.35  # share of a thing's size within which another name's detections are of the same thing
+_LARGE = 0.6  # metres from which a view mostly shows a part of a thing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,22 +67,40 @@ def gather(
     """
     if not len(found):
         return []
-    groups = _clusters(found)
+    groups = cluster(found.center, found.size)
     count = int(groups.max()) + 1
-    centers = np.array([_middle(found, groups == g) for g in range(count)])
-    widths = np.array([np.median(found.size[groups == g, :2], axis=0) for g in range(count)])
+    weights = _weights(found)
+    boxes = [_Box.of(found, groups == g, weights) for g in range(count)]
+    widths = np.array([box.extent[:2] for box in boxes])
     front = np.clip(0.1 + widths.min(axis=1) / 2, 0.1, 0.35)
-    looks = should_see(views, centers, front, 0.05 + widths.max(axis=1) / 2, _reach(found))
+    looks = look(views, np.array([box.position for box in boxes]), front, 0.03 + widths.max(axis=1) / 5, _reach(found))
     base = model or SensorModel()
     stories = [_Story.of(found, views, np.flatnonzero(groups == g), looks[:, g]) for g in range(count)]
-    strong = [story for story in stories if presence(story.hits, base, story.weights).was_there > 0.9]
-    chances = sum(story.chances(base)[1] for story in strong)
-    hits = sum(story.chances(base)[0] for story in strong)
-    fitted = estimate_hit_rate(hits, chances, base)
-    things = [_thing(found, story, fitted) for story in stories]
+    strong = [story for story in stories if story.presence(base).was_there > 0.9]
+    seen, chances = (sum(story.chances(base)[i] for story in strong) for i in (0, 1))
+    fitted = estimate_hit_rate(seen, chances, base)
+    things = [_thing(found, story, fitted, weights) for story in stories]
     if others is not None and len(others):
         things = [_against(thing, others) for thing in things]
-    return sorted(things, key=lambda thing: (-thing.present, -thing.last_seen))
+    return sorted(things, key=lambda thing: (-round(thing.present, 1), -thing.last_seen))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Box:
+    """Where a group of detections is, and how large what they show together."""
+
+    position: FloatArray
+    extent: FloatArray
+
+    @classmethod
+    def of(cls, found: DetectionTable, rows: NDArray[np.bool_], weights: FloatArray) -> _Box:
+        """A small thing is where most views put its middle; of a large one, the middle is that of all its parts."""
+        centers, sizes, own = found.center[rows], found.size[rows], weights[rows]
+        low, high = extent_of(centers, sizes, own)
+        whole = np.maximum(high - low, 0.01)
+        if max(whole[:2]) >= _LARGE:
+            return cls((low + high) / 2, whole)
+        return cls(weighted_quantile(centers, own, 0.5), whole)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,44 +110,54 @@ class _Story:
     rows: NDArray[np.intp]  # of the detections
     stamps: NDArray[np.int64]  # of the observations
     hits: NDArray[np.bool_]
+    open_: NDArray[np.bool_]  # depth reached through the place
     weights: NDArray[np.float64]  # of the misses
 
     @classmethod
-    def of(cls, found: DetectionTable, views: ViewTable, rows: NDArray[np.intp], looks: FloatArray) -> _Story:
-        """`looks` (views,): how much it says that a view did not detect it."""
+    def of(cls, found: DetectionTable, views: ViewTable, rows: NDArray[np.intp], looks: NDArray[np.int8]) -> _Story:
+        """`looks` (views,): what each view shows of the place."""
         seen = np.unique(found.seq[rows])
-        missed = np.flatnonzero((looks > 0) & ~np.isin(views.seq, seen))
+        hit = np.isin(views.seq, seen)
+        missed = np.flatnonzero((looks != HIDDEN) & ~hit)
         first = {int(seq): int(stamp) for seq, stamp in zip(found.seq[rows], found.last_seen_ns[rows], strict=True)}
+        through = set(views.seq[hit & (looks == OPEN)].tolist())
         stamps = np.concatenate([[first[int(seq)] for seq in seen], views.last_seen_ns[missed]]).astype(np.int64)
         hits = np.concatenate([np.ones(len(seen), bool), np.zeros(len(missed), bool)])
-        telling = np.concatenate([np.ones(len(seen)), looks[missed]])
+        open_ = np.concatenate([[int(seq) in through for seq in seen], looks[missed] == OPEN]).astype(bool)
         order = np.argsort(stamps, kind="stable")
-        stamps, hits = stamps[order], hits[order]
+        stamps = stamps[order]
         # What hides a thing in one frame hides it in the next: only after a while is a miss news.
         pause = np.diff(stamps, prepend=stamps[0] - _FRESH_NS) / _FRESH_NS
-        return cls(rows, stamps, hits, np.clip(pause, 0.1, 1.0) * telling[order])
+        return cls(rows, stamps, hits[order], open_[order], np.clip(pause, 0.1, 1.0))
+
+    def presence(self, model: SensorModel) -> Presence:
+        """When it was there. How often depth passes this thing is learnt from the views that detected it."""
+        passed = (1 + int((self.hits & self.open_).sum())) / (6 + int(self.hits.sum()))
+        gains = replace(model, passed=passed).gains(self.hits, self.open_)
+        return presence(gains * np.where(self.hits, 1.0, self.weights), model)
 
     def chances(self, model: SensorModel) -> tuple[int, int]:
         """Hits and looks within the stretch in which it was there."""
-        there = presence(self.hits, model, self.weights)
+        there = self.presence(model)
         inside = self.hits[there.first : there.last + 1]
         return int(inside.sum()), len(inside)
 
 
-def _thing(found: DetectionTable, story: _Story, model: SensorModel) -> Thing:
-    there = presence(story.hits, model, story.weights)
+def _thing(found: DetectionTable, story: _Story, model: SensorModel, weights: FloatArray) -> Thing:
+    there = story.presence(model)
     first, last = int(story.stamps[there.first]), int(story.stamps[there.last])
     stamps = found.last_seen_ns[story.rows]
     rows = story.rows[(stamps >= first) & (stamps <= last)]
     after = story.stamps[there.last + 1 :][~story.hits[there.last + 1 :]]
     kept = np.zeros(len(found), dtype=bool)
     kept[rows] = True
+    box = _Box.of(found, kept, weights)
     names, counts = np.unique(found.label[rows], return_counts=True)
     newest = rows[np.argsort(-found.last_seen_ns[rows], kind="stable")]
     return Thing(
         label=found.names[int(names[np.argmax(counts)])],
-        position=_middle(found, kept),
-        extent=np.median(found.size[rows], axis=0),
+        position=box.position,
+        extent=box.extent,
         first_seen=first,
         last_seen=last,
         missed_ns=int(after[0]) if len(after) else None,
@@ -145,7 +172,7 @@ def _thing(found: DetectionTable, story: _Story, model: SensorModel) -> Thing:
 
 def _against(thing: Thing, others: DetectionTable) -> Thing:
     """The thing, believed in less the more often something else was detected at its place in its time."""
-    near = np.linalg.norm(others.center - thing.position, axis=1) <= _SAME_PLACE
+    near = (np.abs(others.center - thing.position) <= np.maximum(_SAME_PLACE, _WITHIN * thing.extent)).all(axis=1)
     near &= (others.stamp_ns >= thing.first_seen) & (others.stamp_ns <= thing.last_seen)
     alike = (others.size / np.maximum(thing.extent, 0.02)).prod(axis=1)
     near &= (alike > 1 / _SAME_SIZE) & (alike < _SAME_SIZE)
@@ -156,24 +183,10 @@ def _against(thing: Thing, others: DetectionTable) -> Thing:
     return thing if share > 0.4 else replace(thing, was_there=thing.was_there * share)
 
 
-def _clusters(found: DetectionTable) -> NDArray[np.int64]:
-    """(n,) a group for each detection: chains of detections that lie closer than a link."""
-    link = float(np.clip(0.5 * np.median(found.size[:, :2].max(axis=1)), *_LINK))
-    pairs = cKDTree(found.center).query_pairs(link, output_type="ndarray")
-    n = len(found)
-    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
-
-
-def _middle(found: DetectionTable, rows: NDArray[np.bool_]) -> FloatArray:
-    """(3,) the median of the centres, those seen from near and with a high score weighing more."""
-    centers = found.center[rows]
-    distance = np.linalg.norm(centers - found.sensor[rows], axis=1)
-    weights = found.score[rows] / np.maximum(distance, 0.5) ** 2
-    order = np.argsort(centers, axis=0)
-    heaped = np.cumsum(weights[order], axis=0)
-    middle = (heaped >= heaped[-1] / 2).argmax(axis=0)
-    return np.take_along_axis(centers, order[middle, np.arange(3)][None], axis=0)[0]
+def _weights(found: DetectionTable) -> FloatArray:
+    """(n,) how much each detection says of where a thing is: near and sure ones say more."""
+    distance = np.linalg.norm(found.center - found.sensor, axis=1)
+    return found.score / np.maximum(distance, 0.5) ** 2
 
 
 def _reach(found: DetectionTable) -> float:

@@ -11,25 +11,23 @@ from embodied_mem.records.tables import ViewTable
 _MARGIN = 0.12  # share of the field of view at its border where detectors see only parts of things
 
 
-def should_see(
-    views: ViewTable,
-    points: NDArray[np.float64],
-    front: NDArray[np.float64],
-    back: NDArray[np.float64],
-    reach: float,
-    doubt: float = 0.3,
-) -> NDArray[np.float64]:
-    """(n, p) in 0..1: how much it says of a thing at point j that view i did not detect it.
+HIDDEN, FILLED, OPEN = 0, 1, 2
+
+
+def look(
+    views: ViewTable, points: NDArray[np.float64], front: NDArray[np.float64], back: NDArray[np.float64], reach: float
+) -> NDArray[np.int8]:
+    """(n, p): what view i shows of the place of a thing at point j.
+
+    HIDDEN: nothing: it was out of the field of view or out of reach, or something stood before it. FILLED: something is
+    there, perhaps the thing itself, undetected. OPEN: the sensor looked through the place.
 
     points (p, 3) metres in the views' map; front (p,): metres by which a return may be nearer than the point and still
     be the thing's own; back (p,): metres beyond the point from which a return lies behind the thing; reach: metres
-    within which the thing can be recognised.
-    0: out of the field of view or out of reach, or something stands before it. 1: the sensor looked through the place.
-    `doubt`: something is there, which may be the thing itself, too little of it in view for the detector.
-    A view without a depth grid cannot tell what is hidden, so it shows nothing for certain.
+    within which the thing can be recognised. A view without a depth grid cannot tell what is hidden.
     """
     n, p = len(views), len(points)
-    seen = np.zeros((n, p))
+    seen = np.zeros((n, p), dtype=np.int8)
     if not n or not p:
         return seen
     turns = rotation_matrices(views.orientation)
@@ -43,9 +41,8 @@ def should_see(
     inside &= np.abs(elevation) <= views.fov_v[view] * (0.5 - _MARGIN)
     view, point, distance = view[inside], point[inside], distance[inside]
     nearest = _nearest(views, view, azimuth[inside], elevation[inside])
-    through = nearest > distance + back[point]
-    open_ = (nearest > 0) & (nearest >= distance - front[point])
-    seen[view, point] = np.where(through, 1.0, np.where(open_, doubt, 0.0))
+    shown = (nearest > 0) & (nearest >= distance - front[point])
+    seen[view, point] = np.where(shown, np.where(nearest > distance + back[point], OPEN, FILLED), HIDDEN)
     return seen
 
 

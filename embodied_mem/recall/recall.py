@@ -102,6 +102,10 @@ class Recall:
         earlier = located.before(here[0]) if here else next(iter(located.gone), None)
         if earlier is not None:
             return self._found_at(asked, located, earlier, earlier.was_there * (1 - earlier.still_there), "was")
+        unsure = located.earlier(here[0]) if here else None
+        if unsure is not None:
+            was = self._found_at(asked, located, unsure, 0.6 * unsure.was_there, "was")
+            return replace(was, reason="It was seen there before it was seen elsewhere; nobody has looked there since.")
         if here:
             still = self._found_at(asked, located, here[0], 0.6 * here[0].present, "has always been")
             return replace(still, reason="It was seen at one place only: memory knows of no move.")

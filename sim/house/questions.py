@@ -176,11 +176,17 @@ class _Maker:
         """The robot came as near to the empty place, and saw as much there, as when it saw the thing."""
         thing = self.truth.things[event.id]
         gone = thing.stays[-1]
+        reach = max(thing.seen_distance, default=0.0)
         near = [
             other for other, stay in self.truth.present()
             if np.linalg.norm(np.subtract(stay.center, gone.center)) < 0.8 or other.label == gone.support
         ]  # fmt: skip
-        again = {stamp for other in near for stamp in other.seen_ns if stamp > event.stamp_ns}
+        again = {
+            stamp
+            for other in near
+            for stamp, distance in zip(other.seen_ns, other.seen_distance, strict=True)
+            if stamp > event.stamp_ns and distance <= reach
+        }
         return thing.frames_seen(gone) >= _CHANCES and len(again) >= _CHANCES
 
     def _say(self, phrases: tuple[str, ...], *words: str) -> str:
