@@ -98,7 +98,8 @@ class ManagerNode(Node):
             self.get_logger().info(f"{node.name} is {node.state}.")
         else:
             self.watch.failed(node, action, "the node refused", time.monotonic())
-            self.get_logger().error(f"{node.name}: {node.problem}")
+            if node.problem:
+                self.get_logger().error(f"{node.name}: {node.problem}")
 
     def _kill(self, node: Watched) -> None:
         beat = node.beat

@@ -9,6 +9,7 @@ from embodied_mem.nodes.heartbeat import Heartbeat
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 30.0
 _SETTLING_S = 0.5
+_LOST_S = 2.0
 
 
 class Action(Enum):
@@ -19,6 +20,9 @@ class Action(Enum):
     KILL = "kill"
 
 
+_STEPS = {"unconfigured": Action.CONFIGURE, "inactive": Action.ACTIVATE}
+
+
 @dataclass(slots=True)
 class Watched:
     """What is known of one node. Times are seconds of a steady clock."""
@@ -27,7 +31,8 @@ class Watched:
     state: str = "missing"
     beat: Heartbeat | None = None
     heard: float = 0.0
-    asked_until: float = 0.0  # a transition was asked for, and may take until then
+    asked_at: float = 0.0  # a transition was asked for then
+    asked_until: float = 0.0  # and may take until then
     retry_at: float = 0.0
     settled_at: float = 0.0  # heartbeats sent before a transition may still come in until then
     failures: int = 0
@@ -42,6 +47,8 @@ class Watch:
 
     A node that comes back as a new process is brought up again by itself, the others go on. A node that is silent
     for `heartbeat_timeout` and of this `host` is to be killed; while it carries out a transition, it may be silent.
+    It *is* silent then: one that goes on saying where it was has not got the request (a request to a process that has
+    just started can be lost), so it is asked again.
     """
 
     def __init__(
@@ -65,6 +72,8 @@ class Watch:
             node.asked_until = node.retry_at = node.settled_at = 0.0
             node.failures = 0
         node.beat, node.heard = beat, now
+        if now < node.asked_until and now > node.asked_at + _LOST_S and beat.state == node.state:
+            node.asked_until = 0.0
         if now >= node.settled_at:
             node.state, node.problem = beat.state, beat.problem
 
@@ -87,7 +96,9 @@ class Watch:
         node.state = "inactive" if action is Action.CONFIGURE else "active"
 
     def failed(self, node: Watched, action: Action, why: str, now: float) -> None:
-        """A transition failed or was not answered: try again later, each time later still."""
+        """A transition failed: try again later, each time later still. Of no account when it is past that already."""
+        if _STEPS.get(node.state) is not action:
+            return
         node.asked_until = 0.0
         node.failures += 1
         node.retry_at = now + min(_FIRST_RETRY_S * 2 ** (node.failures - 1), _LAST_RETRY_S)
@@ -102,10 +113,9 @@ class Watch:
             return self._silent(node)
         if now < node.retry_at or not ready:
             return None
-        steps = {"unconfigured": Action.CONFIGURE, "inactive": Action.ACTIVATE}
-        action = steps.get(node.state)
+        action = _STEPS.get(node.state)
         if action is not None:
-            node.asked_until = now + self._transition_timeout
+            node.asked_at, node.asked_until = now, now + self._transition_timeout
         return action
 
     def _silent(self, node: Watched) -> Action | None:
