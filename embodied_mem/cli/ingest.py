@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from embodied_mem.cli.console import Bar, Console
+from embodied_mem.cli.console import Console
 from embodied_mem.errors import EmbodiedMemError, RefusedError
 from embodied_mem.records.memory import Admitted, RecordMemory
 from embodied_mem.records.observation import Observation
@@ -89,33 +89,47 @@ class FolderSink:
 
 
 def ingest(
-    observations: Iterable[Observation], sink: Sink, console: Console, what: str, total: int | None = None
+    observations: Iterable[Observation],
+    sink: Sink,
+    console: Console,
+    what: str,
+    total: int | None = None,
+    read: Callable[[], int] | None = None,
 ) -> Tally:
     """Remember all, in batches. Where reading fails or Ctrl-C stops it, what came before is remembered all the same.
 
+    `read` counts the items of `total` that were read so far, for the progress bar; None: each becomes an observation.
     Raises what reading raises, with the number of observations that were kept.
     """
     tally = Tally()
     batch: list[Observation] = []
-    bar = console.bar(total, what, "obs")
+    bar = console.bar(total, what, "it" if read else "obs")
+    shown = 0
+
+    def send() -> None:
+        nonlocal shown
+        _send(batch, sink, tally)
+        done = tally.total if read is None else read()
+        bar.update(done - shown)
+        shown = done
+
     try:
         for observation in observations:
             batch.append(observation)
             if len(batch) == _BATCH:
-                _send(batch, sink, tally, bar)
+                send()
     except EmbodiedMemError as error:
-        _send(batch, sink, tally, bar)
+        send()
         raise type(error)(f"{error} The {tally.admitted + tally.folded} observations before it were kept.") from error
     finally:
-        _send(batch, sink, tally, bar)
+        send()
         bar.close()
     return tally
 
 
-def _send(batch: list[Observation], sink: Sink, tally: Tally, bar: Bar) -> None:
+def _send(batch: list[Observation], sink: Sink, tally: Tally) -> None:
     """Hand the batch over; it is empty afterwards."""
     sent = batch.copy()
     batch.clear()
     for outcome in sink.remember_many(sent) if sent else []:
         tally.count(outcome)
-    bar.update(len(sent))

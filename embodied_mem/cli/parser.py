@@ -17,6 +17,7 @@ from embodied_mem.cli.exits import table
 COMMANDS = (
     "up",
     "demo",
+    "simulate",
     "ask",
     "query",
     "locate",

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """A recording: what it is in words, how many observations at most (None: unknown), and a way to read it.
+    """A recording: what it is in words, how many items it has (None: unknown), and a way to read it.
 
+    `read` counts the items that were read so far: not each of them becomes an observation. None: each does.
     `remarks` says, after reading, what was left out and why.
     """
 
@@ -25,6 +26,7 @@ class Source:
     total: int | None
     observations: Callable[[], Iterator[Observation]]
     remarks: Callable[[], list[str]] = list
+    read: Callable[[], int] | None = None
 
 
 def source_of(path: Path, *, detector: Detector | None, map_id: str, robot_id: str, limit: int | None) -> Source:
@@ -39,8 +41,7 @@ def source_of(path: Path, *, detector: Detector | None, map_id: str, robot_id: s
                 return
             yield replace(obs, map_id=map_id, robot_id=robot_id or obs.robot_id)
 
-    total = found.total if limit is None or found.total is None else min(found.total, limit)
-    return Source(found.kind, total, named, found.remarks)
+    return replace(found, observations=named)
 
 
 def detector_of(model: Path | None, names: Path | None) -> Detector | None:
@@ -70,6 +71,7 @@ def _recognise(path: Path, detector: Detector | None) -> Source:
         if has_records(path):
             return Source("records", None, lambda: (record.observation for record in read_mcap(path)))
     from embodied_mem.perception.readers.bags import BagReader
+    from embodied_mem.perception.readers.folder import FrameFolder
     from embodied_mem.perception.readers.laser2d import LaserLog
     from embodied_mem.perception.readers.recording import open_recording
     from embodied_mem.perception.rgbd import RgbdFrame, RgbdObserver
@@ -84,6 +86,11 @@ def _recognise(path: Path, detector: Detector | None) -> Source:
         found = []
         if observer.without_depth:
             found.append(f"{observer.without_depth:,} detections had no usable depth and were left out.")
+        if not isinstance(recording, FrameFolder) and recording.between:
+            found.append(
+                f"{recording.between:,} of {recording.read:,} measurements came from the place and direction of the "
+                "last one kept and say nothing new."
+            )
         if isinstance(recording, BagReader):
             found += recording.notes
             found += [f"Left out {count:,} messages: {why}." for why, count in recording.skipped.most_common(5)]
@@ -93,4 +100,4 @@ def _recognise(path: Path, detector: Detector | None) -> Source:
         kind = "bag"
     else:
         kind = "laser scans" if isinstance(recording, LaserLog) else "frames"
-    return Source(kind, len(recording), observations, remarks)
+    return Source(kind, len(recording), observations, remarks, lambda: recording.read)

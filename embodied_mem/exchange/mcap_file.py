@@ -35,7 +35,7 @@ def write_mcap(records: Iterable[Record], path: Path) -> int:
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         writer = Writer(file)
         writer.start(profile="ros2", library="embodied_mem")
-        channels = _Channels(writer, store)
+        channels = Channels(writer, store)
         for record in records:
             stamp = record.observation.stamp_ns
             channels.write(RECORDS_TOPIC, RECORD, stamp, maker.record(record))
@@ -66,7 +66,7 @@ def read_mcap(path: Path) -> Iterator[Record]:
         raise BadInputError(f"{path} holds no messages of type {RECORD}: for sensor data use `embodied-mem replay`.")
 
 
-class _Channels:
+class Channels:
     """Registers schemas and channels as they are first used."""
 
     def __init__(self, writer: Any, store: Any) -> None:

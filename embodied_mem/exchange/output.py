@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from embodied_mem.errors import StorageError
@@ -25,4 +25,5 @@ def whole_file(path: Path) -> Iterator[Path]:
             raise
         raise StorageError(f"{path} cannot be written ({error.strerror or error}).") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing could be written, nothing is to be removed
+            temporary.unlink()

@@ -15,15 +15,16 @@ _PLURALS = {"mouse": "mice", "person": "people", "knife": "knives", "shelf": "sh
 _ALWAYS_PLURAL = ("scissors", "skis", "shoes", "keys", "glasses")
 
 
-def caption_of(found: Detections, min_score: float = _MIN_SCORE) -> str:
+def caption_of(found: Detections, min_score: float = _MIN_SCORE, *, stacked: bool = True) -> str:
     """ "I see a mug on a table, two chairs and a laptop."; "" when nothing scores above `min_score`.
 
-    What is on what is read off the 3-D boxes: its bottom near the other's top, its centre above the other.
+    What is on what is read off the 3-D boxes: its bottom near the other's top, its centre above the other. Without
+    `stacked`, for a map whose z axis may be no height, nothing is said of it.
     """
     kept = [i for i in np.argsort(-found.scores, kind="stable") if found.scores[i] >= min_score]
     if not kept:
         return ""
-    below = {i: _support(found, i, kept) for i in kept}
+    below = {i: _support(found, i, kept) if stacked else -1 for i in kept}
     phrases = Counter((found.labels[i], found.labels[below[i]] if below[i] >= 0 else "") for i in kept)
     supports = {found.labels[j] for j in below.values() if j >= 0}
     words = [

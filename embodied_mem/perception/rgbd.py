@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError
+from embodied_mem.geometry import rotation_matrices
 from embodied_mem.perception.captions import caption_of
 from embodied_mem.perception.depth import Intrinsics, back_project
 from embodied_mem.perception.detector import Boxes2D, Detector
@@ -30,6 +31,8 @@ class RgbdFrame:
     camera                 intrinsics at the resolution of depth
     position, orientation  (3,) metres and (4,) x, y, z, w of the camera's body-convention frame in `frame_id`
     covariance             (6, 6) or None
+    boxes                  what a detector found in it when it was recorded, with its name and all its classes; None:
+                           none ran
     """
 
     stamp_ns: int
@@ -44,13 +47,16 @@ class RgbdFrame:
     robot_id: str = "robot"
     session_id: str = ""
     sensor_id: str = "camera"
+    boxes: Boxes2D | None = None
+    detector: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass
 class RgbdObserver:
     """Makes observations of one camera's frames.
 
-    detector    run on each frame whose boxes are not given; None: no detections
+    detector    run on each frame whose boxes are not given; None: the frame's own boxes, if it has any
     min_score   of a detection that is kept
     min_range, max_range  metres along the optical axis
     keyframer   decides which frames carry their cloud; None: none does
@@ -77,6 +83,8 @@ class RgbdObserver:
         if boxes is None and self.detector is not None:
             boxes = self.detector.detect(frame.rgb)
             detector_name, classes = self.detector.name, self.detector.classes
+        elif boxes is None:
+            boxes, detector_name, classes = frame.boxes, frame.detector, frame.classes
         depth = np.where((frame.depth >= self.min_range) & (frame.depth <= self.max_range), frame.depth, np.float32(0))
         found, lost = lift(
             boxes or Boxes2D(), depth, frame.camera, frame.position, frame.orientation, min_score=self.min_score
@@ -97,7 +105,7 @@ class RgbdObserver:
             session_id=frame.session_id,
             sensor_id=frame.sensor_id,
             covariance=frame.covariance,
-            caption=caption_of(found),
+            caption=caption_of(found, stacked=_is_upright(frame.orientation)),
             detections=found,
             view=view_of_camera(
                 frame.camera,
@@ -110,6 +118,14 @@ class RgbdObserver:
             cloud=cloud if cloud is not None and len(cloud) else None,
             thumbnail=thumbnail(frame.rgb) if key and self.thumbnails else b"",
         )
+
+
+def _is_upright(orientation: NDArray[np.float64]) -> bool:
+    """Whether the camera's upper side looks up the map's z axis, to within 60 degrees.
+
+    Hand-held recordings often come in the optical frame of their first picture, whose z axis is no height.
+    """
+    return bool(rotation_matrices(orientation)[2, 2] > 0.5)
 
 
 def thumbnail(rgb: NDArray[np.uint8], size: tuple[int, int] = _THUMBNAIL) -> bytes:

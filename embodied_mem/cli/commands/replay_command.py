@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     source = source_of(path, detector=detector, map_id=map_id, robot_id=args.robot, limit=args.limit)
     sink = sink_for(args, console, become=map_id)
     try:
-        tally = ingest(source.observations(), sink, console, f"replaying {source.kind}", source.total)
+        tally = ingest(source.observations(), sink, console, f"replaying {source.kind}", source.total, source.read)
     finally:
         sink.close()
     remarks = source.remarks()

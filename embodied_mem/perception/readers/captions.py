@@ -3,7 +3,7 @@
 GML: nodes with `caption` and `position [ x y z ]`, longitude and latitude when they look like them; `timestamp` a date.
 JSON lines: {"caption": "...", "x": 1, "y": 2, "z": 0, "time": ...}; CSV: the same names as a header line. Instead of
 x, y: lat and lon, degrees. `time`: seconds since 1970, or ISO 8601. Latitudes and longitudes become metres east and
-north of their median (equirectangular), in a map of their own.
+north of an origin (equirectangular), in a map of their own.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ _DEFAULT_NS = 1_600_000_000_000_000_000
 class CaptionFile:
     """The captions of a file. What is wrong with a row is in `refused`, (where, why); the other rows are read.
 
-    Raises BadInputError when the file cannot be read at all or holds no caption.
+    datum  latitude and longitude, degrees, of the map's origin; None: their median in this file
+    Raises BadInputError when the file cannot be read at all or holds no caption, or for a datum that is nowhere.
     """
 
     path: Path
     map_id: str = ""
+    datum: tuple[float, float] | None = None
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -57,7 +59,14 @@ class CaptionFile:
         if not self._rows:
             why = f": {self.refused[0][0]}: {self.refused[0][1]}" if self.refused else ""
             raise BadInputError(f"{self.path.name} holds no caption with a position{why}.")
-        self._origin = np.median([row.place[:2] for row in self._rows if row.degrees] or [np.zeros(2)], axis=0)
+        geographic = [row.place[:2] for row in self._rows if row.degrees]
+        self.geographic = bool(geographic)
+        self._origin = np.median(geographic or [np.zeros(2)], axis=0)
+        if self.datum is not None:
+            lat, lon = self.datum
+            if not (abs(lat) <= 90 and abs(lon) <= 180):
+                raise BadInputError(f"The origin is a latitude and a longitude in degrees, not {lat:g} and {lon:g}.")
+            self._origin = np.array([lon, lat])
 
     def __len__(self) -> int:
         return len(self._rows)

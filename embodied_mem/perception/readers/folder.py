@@ -26,6 +26,7 @@ class FrameFolder:
 
     rate      frames a second of the original recording (7-Scenes: 30)
     start_ns  stamp of number 0
+    `read`: frames so far, of len().
     """
 
     def __init__(self, folder: str | Path, *, rate: float = 30.0, start_ns: int = _START_NS, map_id: str = "") -> None:
@@ -37,13 +38,16 @@ class FrameFolder:
             raise BadInputError(
                 f"{folder} holds no frames: files named frame-000000.pose.txt, .color.jpg and .depth.png."
             )
+        self.read = 0
         self._matrix = _numbers(self._folder / "camera-intrinsics.txt", (3, 3))
 
     def __len__(self) -> int:
         return len(self._poses)
 
     def __iter__(self) -> Iterator[RgbdFrame]:
+        self.read = 0
         for pose in self._poses:
+            self.read += 1
             yield self._frame(pose)
 
     def _frame(self, pose: Path) -> RgbdFrame:

@@ -26,10 +26,14 @@ _MAX_RANGE = 10.0
 
 
 class LaserLog:
-    """Scans with dead-reckoned poses, in the frame "odom" of the first scan."""
+    """Scans with dead-reckoned poses, in the frame "odom" of the first scan.
+
+    `read`: scans so far, of len(); `between`: those from the place and direction of the last one kept.
+    """
 
     def __init__(self, path: str | Path, *, map_id: str = "") -> None:
         self._map = map_id
+        self.read, self.between = 0, 0
         try:
             rows = [
                 np.array(line.split(), dtype=np.float64) for line in Path(path).read_text().splitlines() if line.strip()
@@ -48,6 +52,7 @@ class LaserLog:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Observation]:
+        self.read, self.between = 0, 0
         keyframer = CloudKeyframer(distance=0.3, angle=0.3)
         ranges = self._rows[:, _RANGES_FROM:] / 1000
         angles = np.linspace(-_FIELD / 2, _FIELD / 2, ranges.shape[1])
@@ -63,8 +68,11 @@ class LaserLog:
                 frame_id="odom",
                 map_id=self._map,
             )
+            self.read += 1
             if observation is not None:
                 yield observation
+            else:
+                self.between += 1
 
 
 def dead_reckon(left_ticks: NDArray[np.float64], right_ticks: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.perception.depth import Intrinsics, metres
+from embodied_mem.perception.detector import Boxes2D
 from embodied_mem.perception.readers.images import decode_depth, decode_rgb
 
 FloatArray = NDArray[np.float64]
 _POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # sensor_msgs/PointField
+_UNKNOWN = 1e4  # m^2 or rad^2: no estimate
 _COLORS = {"rgb8": (3, (0, 1, 2)), "bgr8": (3, (2, 1, 0)), "rgba8": (4, (0, 1, 2)), "bgra8": (4, (2, 1, 0))}
 _DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 
@@ -36,6 +38,33 @@ def pose(message: Any) -> tuple[FloatArray, FloatArray]:
     inner = inner.pose if hasattr(inner, "pose") else inner
     p, q = inner.position, inner.orientation
     return np.array([p.x, p.y, p.z], dtype=np.float64), np.array([q.x, q.y, q.z, q.w], dtype=np.float64)
+
+
+def covariance(message: Any) -> FloatArray | None:
+    """Odometry or PoseWithCovarianceStamped -> (6, 6); None where there is none (PoseStamped, all zeros, not finite).
+
+    Planar robots write huge variances for the height, roll and pitch that they do not estimate: these become 0.
+    """
+    values = getattr(message.pose, "covariance", None)
+    if values is None:
+        return None
+    matrix = np.array(values, dtype=np.float64).reshape(6, 6)
+    if not matrix.any() or not np.isfinite(matrix).all():
+        return None
+    for axis in (2, 3, 4):
+        if matrix[axis, axis] >= _UNKNOWN:
+            matrix[axis, :] = matrix[:, axis] = 0
+    return matrix
+
+
+def detections(message: Any) -> tuple[Boxes2D, str, tuple[str, ...]]:
+    """embodied_mem_msgs/ImageDetections -> boxes, the detector's name, its classes. Raises BadInputError."""
+    labels = tuple(message.labels)
+    scores = np.asarray(message.scores, dtype=np.float64)
+    boxes = np.asarray(message.boxes, dtype=np.float64)
+    if boxes.size != 4 * len(labels):
+        raise BadInputError(f"{len(labels)} labels need {4 * len(labels)} numbers for their boxes, not {boxes.size}.")
+    return Boxes2D(labels, scores, boxes.reshape(-1, 4)), str(message.detector), tuple(message.classes)
 
 
 def intrinsics(message: Any) -> Intrinsics:

@@ -16,20 +16,44 @@ FloatArray = NDArray[np.float64]
 
 @dataclass
 class Track:
-    """Poses over time: stamps in ns, positions (3,), quaternions (4,) x, y, z, w."""
+    """Poses over time: stamps in ns, positions (3,), quaternions (4,) x, y, z, w, covariances (6, 6) or None."""
 
     stamps: list[int] = field(default_factory=list)
     positions: list[FloatArray] = field(default_factory=list)
     quaternions: list[FloatArray] = field(default_factory=list)
+    covariances: list[FloatArray | None] = field(default_factory=list)
     static: bool = False
+    _sorted: tuple[NDArray[np.int64], NDArray[np.intp]] | None = field(default=None, init=False, repr=False)
 
-    def add(self, stamp: int, position: FloatArray, quaternion: FloatArray) -> None:
+    def add(
+        self, stamp: int, position: FloatArray, quaternion: FloatArray, covariance: FloatArray | None = None
+    ) -> None:
         """Poses may come in any order; one that is not finite or has no rotation is left out."""
         length = float(np.linalg.norm(quaternion))
         if np.isfinite(position).all() and np.isfinite(length) and length > 1e-6:
             self.stamps.append(stamp)
             self.positions.append(position)
             self.quaternions.append(quaternion / length)
+            self.covariances.append(covariance)
+            self._sorted = None
+
+    def _in_order(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """Stamps (n,) in order of time, and where in the lists each stands."""
+        if self._sorted is None:
+            stamps = np.array(self.stamps, dtype=np.int64)
+            order = np.argsort(stamps, kind="stable")
+            self._sorted = stamps[order], order
+        return self._sorted
+
+    def covariance_at(self, stamp: int) -> FloatArray | None:
+        """(6, 6) of the pose that is nearest in time; None when it has none."""
+        if not self.stamps:
+            return None
+        stamps, order = self._in_order()
+        after = int(np.clip(np.searchsorted(stamps, stamp), 0, len(stamps) - 1))
+        before = max(after - 1, 0)
+        near = before if abs(stamp - stamps[before]) < abs(stamps[after] - stamp) else after
+        return self.covariances[order[near]]
 
     def at(self, stamp: int, tolerance_ns: int) -> FloatArray | None:
         """(4, 4) the pose at a time, interpolated; None when no pose lies within `tolerance_ns` of it."""
@@ -38,8 +62,7 @@ class Track:
         if self.static or len(self.stamps) == 1:
             near = self.static or abs(stamp - self.stamps[0]) <= tolerance_ns
             return pose_matrix(self.positions[0], self.quaternions[0]) if near else None
-        order = np.argsort(self.stamps, kind="stable")
-        stamps = np.array(self.stamps, dtype=np.int64)[order]
+        stamps, order = self._in_order()
         after = int(np.clip(np.searchsorted(stamps, stamp), 1, len(stamps) - 1))
         first, last = stamps[after - 1], stamps[after]
         if min(abs(stamp - first), abs(stamp - last)) > tolerance_ns:
