@@ -17,6 +17,10 @@ from embodied_mem.records.tables import DetectionTable, ViewTable
 
 FloatArray = NDArray[np.float64]
 _FRESH_NS = 1_000_000_000
+_STEP, _TURN = 0.15, 0.2  # metres, radians to a view that is independent of the last one
+_SAME = 0.1  # what a view from the same pose says, against an independent one
+_PATIENCE = 0.2  # what a second at one pose adds
+_TOLD = 2.0  # what an observation says in which no detector ran
 _SAME_PLACE = 0.2  # metres between the centres of one thing under two names
 _SAME_SIZE = 4.0  # ratio of their volumes
 _WITHIN = 0.35  # share of a thing's size within which another name's detections are of the same thing
@@ -71,9 +75,10 @@ def gather(
     count = int(groups.max()) + 1
     weights = _weights(found)
     boxes = [_Box.of(found, groups == g, weights) for g in range(count)]
-    widths = np.array([box.extent[:2] for box in boxes])
-    front = np.clip(0.1 + widths.min(axis=1) / 2, 0.1, 0.35)
-    looks = look(views, np.array([box.position for box in boxes]), front, 0.03 + widths.max(axis=1) / 5, _reach(found))
+    positions, extents = (np.array([getattr(box, name) for box in boxes]) for name in ("position", "extent"))
+    front = np.clip(0.1 + extents[:, :2].min(axis=1) / 2, 0.1, 0.35)
+    back = 0.03 + extents[:, :2].max(axis=1) / 5
+    looks = look(views, positions, extents, front, back, _reach(found))
     base = model or SensorModel()
     stories = [_Story.of(found, views, np.flatnonzero(groups == g), looks[:, g]) for g in range(count)]
     strong = [story for story in stories if story.presence(base).was_there > 0.9]
@@ -111,30 +116,28 @@ class _Story:
     stamps: NDArray[np.int64]  # of the observations
     hits: NDArray[np.bool_]
     open_: NDArray[np.bool_]  # depth reached through the place
-    weights: NDArray[np.float64]  # of the misses
+    weights: NDArray[np.float64]  # how much news each is
 
     @classmethod
     def of(cls, found: DetectionTable, views: ViewTable, rows: NDArray[np.intp], looks: NDArray[np.int8]) -> _Story:
         """`looks` (views,): what each view shows of the place."""
-        seen = np.unique(found.seq[rows])
+        seen, first = np.unique(found.seq[rows], return_index=True)
         hit = np.isin(views.seq, seen)
         missed = np.flatnonzero((looks != HIDDEN) & ~hit)
-        first = {int(seq): int(stamp) for seq, stamp in zip(found.seq[rows], found.last_seen_ns[rows], strict=True)}
-        through = set(views.seq[hit & (looks == OPEN)].tolist())
-        stamps = np.concatenate([[first[int(seq)] for seq in seen], views.last_seen_ns[missed]]).astype(np.int64)
+        stamps = np.concatenate([found.last_seen_ns[rows[first]], views.last_seen_ns[missed]])
         hits = np.concatenate([np.ones(len(seen), bool), np.zeros(len(missed), bool)])
-        open_ = np.concatenate([[int(seq) in through for seq in seen], looks[missed] == OPEN]).astype(bool)
+        open_ = np.concatenate([np.isin(seen, views.seq[hit & (looks == OPEN)]), looks[missed] == OPEN])
         order = np.argsort(stamps, kind="stable")
-        stamps = stamps[order]
+        stamps, hits = stamps[order], hits[order]
         # What hides a thing in one frame hides it in the next: only after a while is a miss news.
-        pause = np.diff(stamps, prepend=stamps[0] - _FRESH_NS) / _FRESH_NS
-        return cls(rows, stamps, hits[order], open_[order], np.clip(pause, 0.1, 1.0))
+        weights = np.clip(np.diff(stamps, prepend=stamps[0] - _FRESH_NS) / _FRESH_NS, 0.1, 1.0)
+        weights[hits] = _news(found, views, rows[first])[np.argsort(found.last_seen_ns[rows[first]], kind="stable")]
+        return cls(rows, stamps, hits, open_[order], weights)
 
     def presence(self, model: SensorModel) -> Presence:
         """When it was there. How often depth passes this thing is learnt from the views that detected it."""
         passed = (1 + int((self.hits & self.open_).sum())) / (6 + int(self.hits.sum()))
-        gains = replace(model, passed=passed).gains(self.hits, self.open_)
-        return presence(gains * np.where(self.hits, 1.0, self.weights), model)
+        return presence(self.weights * replace(model, passed=passed).gains(self.hits, self.open_), model)
 
     def chances(self, model: SensorModel) -> tuple[int, int]:
         """Hits and looks within the stretch in which it was there."""
@@ -181,6 +184,30 @@ def _against(thing: Thing, others: DetectionTable) -> Thing:
     rival = int(np.bincount(others.label[near]).max())
     share = thing.hits / (thing.hits + rival)
     return thing if share > 0.4 else replace(thing, was_there=thing.was_there * share)
+
+
+def _news(found: DetectionTable, views: ViewTable, rows: NDArray[np.intp]) -> FloatArray:
+    """(n,) how independent each detection is of the one before: the same error is made again from the same pose.
+
+    A pose that was kept for long says more than a single frame, up to as much as a second pose. What no detector saw
+    was told by somebody, who had a reason.
+    """
+    order = np.argsort(found.last_seen_ns[rows], kind="stable")
+    rows = rows[order]
+    seqs, by_seq = found.seq[rows], np.argsort(views.seq)  # a corrected record stands behind newer ones
+    told = ~np.isin(seqs, views.seq)
+    place = np.zeros(len(rows), dtype=np.intp)
+    place[~told] = by_seq[np.searchsorted(views.seq, seqs[~told], sorter=by_seq)]
+    moved = np.linalg.norm(np.diff(found.sensor[rows], axis=0), axis=1) / _STEP
+    if not told.all():
+        facing = views.orientation[place]
+        moved += 2 * np.arccos(np.abs((facing[1:] * facing[:-1]).sum(axis=1)).clip(max=1)) / _TURN
+    news = np.concatenate([[1.0], np.clip(moved, _SAME, 1.0)])
+    news += np.minimum(_PATIENCE * (found.last_seen_ns[rows] - found.stamp_ns[rows]) * 1e-9, 1.0)
+    news[told] = _TOLD
+    out = np.empty(len(rows))
+    out[order] = news
+    return out
 
 
 def _weights(found: DetectionTable) -> FloatArray:

@@ -19,6 +19,7 @@ _DEEP = (0.1, 1.3)  # metres, and share of its breadth: no object reaches farthe
 _MAX_SIDE = 48  # pixels looked at along a side; more say nothing new
 _FOOT = 0.12  # share of a box's height, at its lower edge, that shows what its object stands on
 _SLAB = (0.012, 0.006)  # metres, and metres a metre of range: what lies so near that height is not the object
+_REMAINS = 0.2  # share of a box that smaller ones must leave to it, else they are taken for false
 _LEFT = 0.3  # share of the middle that must be left without it; else the object is as flat as what it lies on
 
 
@@ -36,35 +37,42 @@ def lift(
     depth (h, w) metres, 0 = nothing; the pose is that of the camera's body-convention frame. The level surface on which
     an object stands is taken off first: it runs through to the background without a step in depth. Of the surfaces that
     are left in the middle of a box the object is the one that holds most of the central pixels; a centre is that of its
-    points' extent. Boxes are aligned with the map's axes, z up.
+    points' extent. Boxes are aligned with the map's axes, z up. Small boxes come first; what they take is no part of
+    a larger one that they lie in: the vase in front of the microwave, the mug on the table.
     """
-    labels, scores, centers, sizes = [], [], [], []
     pose = pose_matrix(position, orientation)
     candidates = np.flatnonzero(boxes.scores >= min_score)
-    for i in candidates:
-        points = _object_points(boxes.boxes[i], depth, camera, pose)
-        if points is None:
-            continue
-        low, high = np.percentile(points, (4, 96), axis=0)
-        labels.append(boxes.labels[i].strip().lower())
-        scores.append(float(np.clip(boxes.scores[i], 0, 1)))
-        centers.append((low + high) / 2)
-        sizes.append(high - low)
-    n = len(labels)
+    sides = boxes.boxes[:, 2:] - boxes.boxes[:, :2]
+    free = depth > 0
+    lifted: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    for i in candidates[np.argsort(sides[candidates].prod(axis=1), kind="stable")]:
+        points = _object_points(boxes.boxes[i], depth, free, camera, pose)
+        if points is not None:
+            low, high = np.percentile(points, (4, 96), axis=0)
+            lifted[int(i)] = (low + high) / 2, high - low
+    kept = sorted(lifted)
+    n = len(kept)
     found = Detections(
-        tuple(labels),
-        np.array(scores, dtype=np.float64),
-        np.array(centers, dtype=np.float64).reshape(n, 3),
-        np.array(sizes, dtype=np.float64).reshape(n, 3),
+        tuple(boxes.labels[i].strip().lower() for i in kept),
+        np.clip(boxes.scores[kept], 0, 1).astype(np.float64),
+        np.array([lifted[i][0] for i in kept]).reshape(n, 3),
+        np.array([lifted[i][1] for i in kept]).reshape(n, 3),
         np.zeros(n),
     )
     return found, len(candidates) - n
 
 
 def _object_points(
-    box: NDArray[np.float64], depth: NDArray[np.float32], camera: Intrinsics, pose: NDArray[np.float64]
+    box: NDArray[np.float64],
+    depth: NDArray[np.float32],
+    free: NDArray[np.bool_],
+    camera: Intrinsics,
+    pose: NDArray[np.float64],
 ) -> NDArray[np.float64] | None:
-    """(n, 3) points of the box's object in the map, or None when too few pixels have depth."""
+    """(n, 3) points of the box's object in the map, or None when too few pixels have depth.
+
+    `free` (h, w): pixels that no other object has taken; the object's own are taken from it.
+    """
     height, width = depth.shape
     u0, v0 = np.clip(np.floor(box[:2]).astype(int), 0, (width - 1, height - 1))
     u1, v1 = np.clip(np.ceil(box[2:]).astype(int), 1, (width, height))
@@ -74,6 +82,9 @@ def _object_points(
     reach = np.ascontiguousarray(depth[v0:v1:step, u0:u1:step])
     v, u = np.mgrid[v0:v1:step, u0:u1:step]
     measured = reach > 0
+    left = measured & free[v0:v1:step, u0:u1:step]
+    if left.sum() >= max(_FEWEST, _REMAINS * measured.sum()):
+        measured = left
     if measured.sum() < _FEWEST:
         return None
     sideways = np.abs(u - (u0 + u1 - 1) / 2) / (u1 - u0)
@@ -92,6 +103,8 @@ def _object_points(
     front = float(np.percentile(reach[chosen], 10))
     chosen &= reach <= front + _DEEP[0] + _DEEP[1] * front * (u1 - u0) / camera.fx
     out = points[chosen]
+    taken = np.kron(chosen, np.ones((step, step), dtype=bool))[: v1 - v0, : u1 - u0]
+    free[v0:v1, u0:u1] &= ~taken
     return out if ground is None else _down_to(out, ground)
 
 

@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 _LOOKAHEAD = 0.32  # metres
 _ARRIVED = 0.12
 _ENOUGH = 0.975  # of what can be covered
+_STILL_S = 2.0  # without a movement, a way is not working
+_BACK_S, _BACK_SPEED = 1.0, -0.2  # then the robot backs off and plans anew; the second time it leaves the stop out
 _EDGE = 0.35  # radians: a target this far inside of the picture's edge has been looked at
 
 
@@ -131,6 +133,10 @@ class Explorer:
         self._headings: list[float] | None = None  # still to turn to at this stop, continuous (not wrapped)
         self._heading = 0.0
         self._last_yaw = 0.0
+        self._still_s = 0.0
+        self._back_s = 0.0
+        self._rescued = -1  # the stop on the way to which the robot had to back off
+        self._last_pose: tuple[float, float, float] | None = None
 
     @property
     def done(self) -> bool:
@@ -143,8 +149,12 @@ class Explorer:
 
     def command(self, robot: Robot, dt: float) -> tuple[float, float]:
         """Speeds (m/s, rad/s) for the next `dt` seconds."""
+        self._watch(robot, dt)
         if self.done:
             return 0.0, 0.0
+        if self._back_s > 0:
+            self._back_s -= dt
+            return _BACK_SPEED, 0.0
         if self._headings is not None:
             return self._turn(robot)
         if self._path is None or robot.blocked:
@@ -156,6 +166,20 @@ class Explorer:
             self._plan_turn(robot)
             return 0.0, 0.0
         return self._follow(robot, dt)
+
+    def _watch(self, robot: Robot, dt: float) -> None:
+        """Notice that the robot does not get on: a corner that it leans on, a path that begins inside an obstacle."""
+        pose = (float(robot.position[0]), float(robot.position[1]), robot.yaw)
+        moved = self._last_pose is None or max(abs(a - b) for a, b in zip(pose, self._last_pose, strict=True)) > 1e-3
+        self._last_pose = pose
+        self._still_s = 0.0 if moved else self._still_s + dt
+        if self._still_s < _STILL_S:
+            return
+        self._still_s, self._path, self._headings = 0.0, None, None
+        if self._rescued == self._next:
+            self._next += 1
+        else:
+            self._rescued, self._back_s = self._next, _BACK_S
 
     def _follow(self, robot: Robot, dt: float) -> tuple[float, float]:
         assert self._path is not None
