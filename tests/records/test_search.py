@@ -70,11 +70,8 @@ def passes(obs: Observation, query: Query) -> bool:
     if (query.robot_id and obs.robot_id != query.robot_id) or (query.session_id and obs.session_id != query.session_id):
         return False
     time = query.time or TimeRange()
-    if (
-        (time.start_ns is not None
-        and obs.stamp_ns < time.start_ns)
-        or (time.end_ns is not None
-        and obs.stamp_ns >= time.end_ns)
+    if (time.start_ns is not None and obs.stamp_ns < time.start_ns) or (
+        time.end_ns is not None and obs.stamp_ns >= time.end_ns
     ):
         return False
     if not query.labels:
