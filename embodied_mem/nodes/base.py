@@ -91,7 +91,7 @@ class MemoryNode(LifecycleNode):
 
     def subscribe(
         self, kind: type, topic: str, profile: QoSProfile, callback: Callable[[Any], None], *, raw: bool = False
-    ) -> None:
+    ) -> Any:
         """Call `callback` with messages while active. A malformed one is counted and named in the log."""
 
         def guarded(message: Any) -> None:
@@ -107,6 +107,7 @@ class MemoryNode(LifecycleNode):
 
         entity = self.create_subscription(kind, topic, guarded, profile, callback_group=self._streams, raw=raw)
         self._entities.append((self.destroy_subscription, entity))
+        return entity
 
     def publish_to(self, kind: type, topic: str, profile: QoSProfile) -> Any:
         """A publisher that is silent while the node is not active."""

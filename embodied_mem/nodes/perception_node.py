@@ -1,7 +1,7 @@
 """Turns what sensors publish into observations.
 
 Subscribes  odom, and as configured: image, depth, camera_info, detections_2d; points; scan; caption
-Publishes   observations
+Publishes   observations; memory_events for frames that made none
 
 Threads: the executor pairs messages by their stamps; one worker thread decodes and perceives. Every queue is bounded,
 and what is dropped or stays without a partner is counted by name in /diagnostics.
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from embodied_mem_msgs.msg import ImageDetections
+from embodied_mem_msgs.msg import ImageDetections, MemoryEvent
 from embodied_mem_msgs.msg import Observation as ObservationMsg
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
@@ -25,7 +25,7 @@ from embodied_mem.errors import EmbodiedMemError
 from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import sensors
-from embodied_mem.nodes.conversions.basics import stamp_to_ns
+from embodied_mem.nodes.conversions.basics import ns_to_stamp, stamp_to_ns
 from embodied_mem.nodes.conversions.observations import observation_to_msg
 from embodied_mem.nodes.perceiving import Perceiver
 from embodied_mem.nodes.settings import PerceptionSettings
@@ -57,6 +57,7 @@ class PerceptionNode(MemoryNode):
         self._track = PoseTrack()
         self._camera_info: CameraInfo | None = None
         self._observations = self.publish_to(ObservationMsg, "observations", qos.OBSERVATIONS)
+        self._events = self.publish_to(MemoryEvent, "memory_events", qos.EVENTS)
         self._worker = Worker(
             "perception", self._perceive, capacity=p.queue, on_error=lambda error: self.fault("perceiving", error)
         )
@@ -138,6 +139,8 @@ class PerceptionNode(MemoryNode):
     def _forward(self) -> None:
         slop = round(self.parameters.pose_slop * 1e9)
         for name, sync in self._syncs.items():
+            if name == "image" and self._camera_info is None and sync.waited(time.monotonic()) <= sync.wait_s:
+                continue  # the topic's first message is still under way
             for frame in sync.complete(time.monotonic(), self._track, slop):
                 self._worker.offer((name, self._camera_info, frame))
 
@@ -149,13 +152,22 @@ class PerceptionNode(MemoryNode):
                 seen = self._perceivers[name](stamp_ns, message, parts, pose, info)
             except EmbodiedMemError as error:
                 self.refused_message(name, error)
+                self._skipped(name, stamp_ns, str(error))
                 continue
             if seen is None:
-                continue
-            if self._deliver is not None:
+                self._skipped(name, stamp_ns, "The frame shows nothing that could be remembered.")
+            elif self._deliver is not None:
                 self._deliver(seen)
             else:
                 self._observations.publish(observation_to_msg(seen))
+
+    def _skipped(self, name: str, stamp_ns: int, why: str) -> None:
+        """Say that a frame of the leading sensor came to nothing: a simulator in lock-step waits for it."""
+        if name != next(iter(self._syncs)):
+            return
+        event = MemoryEvent(type="skipped", text=why)
+        event.header.stamp = ns_to_stamp(stamp_ns)
+        self._events.publish(event)
 
     def _camera(self, stamp_ns: int, image: Any, parts: Any, pose: Any, info: Any) -> Observation | None:
         if info is None:

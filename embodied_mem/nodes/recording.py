@@ -97,14 +97,18 @@ class Recorder:
 
 
 def _runs(batch: Sequence[Observation | Job]) -> Iterator[list[Observation] | Job]:
+    """What may be written together: not an observation and its repetition, which is known by what is written."""
     run: list[Observation] = []
+    seen: set[tuple[str, str, int]] = set()
     for item in batch:
+        key = None if isinstance(item, Job) else (item.robot_id, item.sensor_id, item.stamp_ns)
+        if run and (key is None or key in seen):
+            yield run
+            run, seen = [], set()
         if isinstance(item, Job):
-            if run:
-                yield run
-            run = []
             yield item
-        else:
+        elif key is not None:
             run.append(item)
+            seen.add(key)
     if run:
         yield run

@@ -58,7 +58,7 @@ class SimNode(MemoryNode):
         self._clock_out = self.publish_to(Clock, "/clock", qos.CLOCK)
         self._progress = self.publish_to(DiagnosticStatus, "~/progress", qos.LATCHED)
         self._truth = self.publish_to(MarkerArray, "~/truth", qos.MARKERS) if p.truth else None
-        self.subscribe(MemoryEvent, "memory_events", qos.EVENTS, self._remembered)
+        self._heard = self.subscribe(MemoryEvent, "memory_events", qos.EVENTS, self._remembered)
         if p.drive == "cmd_vel":
             self.subscribe(Twist, "cmd_vel", qos.reliable(10), self._drive)
         self.every(_CLOCK_PERIOD_S, self._tick)
@@ -88,8 +88,9 @@ class SimNode(MemoryNode):
                 publisher.publish(message)
 
     def _listening(self) -> bool:
-        ready = self._sensors["image"].get_subscription_count() > 0
-        return ready and (self.parameters.real_time_factor > 0 or self.count_publishers("memory_events") > 0)
+        """Whether somebody takes the frames, and in lock-step says so: before that, the first ones would be lost."""
+        ready = all(self._sensors[name].get_subscription_count() for name in ("image", "depth", "camera_info", "odom"))
+        return ready and (self.parameters.real_time_factor > 0 or self._heard.get_publisher_count() > 0)
 
     def _finish(self) -> None:
         if self.parameters.truth_file:
@@ -100,7 +101,7 @@ class SimNode(MemoryNode):
     # --- on the executor ----------------------------------------------------------------------------------------
 
     def _remembered(self, event: MemoryEvent) -> None:
-        if event.type in ("admitted", "folded", "refused", "dropped"):
+        if event.type in ("admitted", "folded", "refused", "dropped", "skipped"):
             self.run.perceived(stamp_to_ns(event.header.stamp))
 
     def _drive(self, command: Twist) -> None:

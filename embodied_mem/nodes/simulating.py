@@ -16,6 +16,7 @@ from embodied_mem.errors import BadInputError, UnavailableError
 from embodied_mem.nodes.settings import SimSettings
 
 _PATIENCE_S = 10.0  # for somebody to listen before the first frame
+_REPEATS = 10  # of a frame in lock-step, before the run goes on without it
 
 
 class World(Protocol):
@@ -60,6 +61,9 @@ def make_world(settings: SimSettings) -> World:
 
 class Run:
     """Steps a world on a thread of its own and hands its frames to `publish`.
+
+    In lock-step a frame that is not heard of is published again, since a node that was killed may have had it; memory
+    folds repetitions.
 
     listening  () -> is somebody there to take the first frame?
     finished   called once, when the world is done
@@ -128,13 +132,17 @@ class Run:
             self.counters["frames"] += 1
             self._save()
             if not self._settings.real_time_factor:
-                self._wait_until_perceived(frame.stamp_ns)
+                self._wait_until_perceived(frame)
         if self.done:
             self._finished()
 
-    def _wait_until_perceived(self, stamp_ns: int) -> None:
-        if not self._wait(lambda: self._perceived_ns >= stamp_ns, self._settings.lock_step_timeout):
-            self.counters["lock_step_timeouts"] += not self._stopping
+    def _wait_until_perceived(self, frame: Any) -> None:
+        for _ in range(_REPEATS):
+            heard = self._wait(lambda: self._perceived_ns >= frame.stamp_ns, self._settings.lock_step_timeout)
+            if heard or self._stopping:
+                return
+            self.counters["lock_step_timeouts"] += 1
+            self._publish(frame)
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Until the condition holds; True then. Conditions that nobody announces are looked at every 50 ms."""
@@ -165,9 +173,11 @@ class Run:
             frames = int(mark["frames"]) if mark["seed"] == self._settings.seed else 0
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInputError(f"The checkpoint {path} cannot be read ({error}): delete it to begin anew.") from error
+        stamp_ns = 0
         while self.counters["frames"] < frames and not self.done and not self._stopping:
-            self.stamp_ns = self.world.step().stamp_ns
+            stamp_ns = self.world.step().stamp_ns
             self.counters["frames"] += 1
+        self.stamp_ns = stamp_ns  # only now: the clock must not run through what is past
 
 
 def write_truth(world: Any, path: Path) -> None:

@@ -112,6 +112,10 @@ class FrameSync:
             seen.clear()
         seen.append((stamp_ns, message))
 
+    def waited(self, now: float) -> float:
+        """Seconds for which the oldest frame has been waiting."""
+        return now - self._leading[0].since if self._leading else 0.0
+
     def clear(self) -> None:
         """Begin anew; frames that wait are given up, counted as "cleared_dropped"."""
         self.counters["cleared_dropped"] += len(self._leading)

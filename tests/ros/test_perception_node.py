@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,11 +27,19 @@ from embodied_mem.perception.depth import Intrinsics
 from embodied_mem.perception.detector import Boxes2D
 from embodied_mem.records.observation import Observation
 from tests.ros.graph import Graph, Inbox, until
-from tests.ros.samples import SECOND, UPRIGHT, now_ns
+from tests.ros.samples import SECOND, UPRIGHT
 
 CAMERA = Intrinsics(100.0, 100.0, 79.5, 59.5, 160, 120)
 MOUNT = {"mount": "0.1 0 1.0 0 0 0", "lidar_mount": "0 0 1.5 0 0 0", "scan_mount": "0 0 0.2 0 0 0"}
 RELIABLE = qos.reliable(50)
+
+
+_moments = itertools.count()
+
+
+def now_ns() -> int:
+    """Ten seconds later at each call, so that nothing of one frame is near another."""
+    return time.time_ns() + next(_moments) * 10 * SECOND
 
 
 class Robot:
@@ -155,9 +165,9 @@ def test_a_lidar_a_scanner_and_a_captioner_are_perceived_from_their_own_mounts(r
     flat = by_sensor["scan"].cloud
     assert flat is not None and len(flat) == 1 and flat[0] == pytest.approx([2, 0, 0], abs=0.05)
 
-    robot.pose(now_ns(), x=51.0)
+    robot.pose(time.time_ns(), x=51.0)
     robot.send(String, "caption", String(data="a corridor with two doors"))
-    robot.pose(now_ns() + SECOND // 2, x=51.0)
+    robot.pose(time.time_ns() + SECOND // 2, x=51.0)
     spoken = observation_from_msg(robot.seen.wait(lambda m: m.caption == "a corridor with two doors"))
     assert spoken.sensor_id == "captioner" and spoken.position == pytest.approx([51.1, 0, 1.0])
 

@@ -124,6 +124,20 @@ def test_repetitions_are_folded_and_counted(pair: Pair) -> None:
     pair.events.wait(lambda message: message.type == "folded" and message.seq == one.seq)
 
 
+def test_a_repetition_on_the_heels_of_the_first_is_folded_too(pair: Pair) -> None:
+    observations = pair.graph.publisher(ObservationMsg, "observations", qos.OBSERVATIONS)
+    first, watermark = observation_to_msg(seen("said three times")), pair.client.remember(seen("before")).seq
+    accepted = pair.record.worker.counters["accepted"]
+    with pair.record.memory._write_lock:
+        observations.publish(observation_to_msg(seen("something else")))
+        until(lambda: pair.record.worker.counters["accepted"] > accepted and not len(pair.record.worker), "one in hand")
+        for _ in range(3):
+            observations.publish(first)
+        until(lambda: len(pair.record.worker) >= 3, "all wait together")
+    pair.client.remember(seen("behind them"))
+    assert pair.record.memory.watermark == watermark + 3
+
+
 def test_get_records_pages_through_the_log_packed_and_as_messages(pair: Pair) -> None:
     seqs = [pair.client.remember(seen(f"thing {i}")).seq for i in range(5)]
     request = GetRecords.Request(first=seqs[0], limit=3)
