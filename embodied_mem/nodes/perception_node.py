@@ -1,6 +1,7 @@
 """Turns what sensors publish into observations.
 
 Subscribes  odom, and as configured: image, depth, camera_info, detections_2d; points; scan; caption
+            memory_events       what became of its observations: those unheard of are sent again
 Publishes   observations; memory_events for frames that made none
 
 Threads: the executor pairs messages by their stamps; one worker thread decodes and perceives. Every queue is bounded,
@@ -27,6 +28,7 @@ from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import sensors
 from embodied_mem.nodes.conversions.basics import ns_to_stamp, stamp_to_ns
 from embodied_mem.nodes.conversions.observations import observation_to_msg
+from embodied_mem.nodes.outbox import Outbox
 from embodied_mem.nodes.perceiving import Perceiver
 from embodied_mem.nodes.settings import PerceptionSettings
 from embodied_mem.nodes.spin import run
@@ -36,6 +38,7 @@ from embodied_mem.records.observation import Observation
 
 _POSES = {"odometry": Odometry, "pose_with_covariance": PoseWithCovarianceStamped, "pose": PoseStamped}
 _HURRY_S = 0.02  # how often frames that wait are looked at when nothing comes in
+_AGAIN_S = 0.5  # how often it is seen to that memory has heard
 
 
 class PerceptionNode(MemoryNode):
@@ -58,6 +61,10 @@ class PerceptionNode(MemoryNode):
         self._camera_info: CameraInfo | None = None
         self._observations = self.publish_to(ObservationMsg, "observations", qos.OBSERVATIONS)
         self._events = self.publish_to(MemoryEvent, "memory_events", qos.EVENTS)
+        self._outbox: Outbox[Any] = Outbox(self._observations.publish)
+        if self._deliver is None:
+            self.subscribe(MemoryEvent, "memory_events", qos.EVENTS, self._heard)
+            self.every(_AGAIN_S, lambda: self._outbox.send_again(time.monotonic()))
         self._worker = Worker(
             "perception", self._perceive, capacity=p.queue, on_error=lambda error: self.fault("perceiving", error)
         )
@@ -103,7 +110,7 @@ class PerceptionNode(MemoryNode):
         waiting = {f"{name}_waiting": len(sync) for name, sync in self._syncs.items()}
         lost = {f"{name}_{what}": count for name, sync in self._syncs.items() for what, count in sync.counters.items()}
         queue = {f"queue_{name}": count for name, count in self._worker.counters.items()}
-        return {**self._perceiver.counters, **waiting, **lost, **queue}
+        return {**self._perceiver.counters, **waiting, **lost, **queue, **self._outbox.counters}
 
     # --- pairing, on the executor -------------------------------------------------------------------------------
 
@@ -125,6 +132,10 @@ class PerceptionNode(MemoryNode):
             self._forward()
 
         return take
+
+    def _heard(self, event: MemoryEvent) -> None:
+        if event.type in ("admitted", "folded", "refused", "dropped"):
+            self._outbox.heard(stamp_to_ns(event.header.stamp))
 
     def _pose(self, message: Any) -> None:
         self._track.add(sensors.pose_of(message))
@@ -159,7 +170,7 @@ class PerceptionNode(MemoryNode):
             elif self._deliver is not None:
                 self._deliver(seen)
             else:
-                self._observations.publish(observation_to_msg(seen))
+                self._outbox.put(stamp_ns, observation_to_msg(seen), time.monotonic())
 
     def _skipped(self, name: str, stamp_ns: int, why: str) -> None:
         """Say that a frame of the leading sensor came to nothing: a simulator in lock-step waits for it."""

@@ -157,7 +157,9 @@ class FrameSync:
     def _passed(self, name: str, stamp_ns: int) -> bool:
         """Whether the stream is so far on that a partner will not come any more. One that has yet to go back is not."""
         seen = self._seen.get(name)
-        return bool(seen) and stamp_ns + _DISORDER_NS < seen[-1][0] <= stamp_ns + _FAR_NS
+        if not seen:
+            return False
+        return stamp_ns + _DISORDER_NS < seen[-1][0] <= stamp_ns + _FAR_NS
 
 
 def _between(a: PoseSample, b: PoseSample, stamp_ns: int) -> PoseSample:

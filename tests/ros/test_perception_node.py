@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from embodied_mem.nodes.conversions import sensors
 from embodied_mem.nodes.conversions.basics import ns_to_stamp, typed_array
 from embodied_mem.nodes.conversions.observations import observation_from_msg
 from embodied_mem.nodes.perception_node import PerceptionNode
+from embodied_mem.nodes.record_node import RecordNode
 from embodied_mem.nodes.sync import PoseSample
 from embodied_mem.perception.depth import Intrinsics
 from embodied_mem.perception.detector import Boxes2D
 from embodied_mem.records.observation import Observation
+from tests.ros.conftest import SMALL
 from tests.ros.graph import Graph, Inbox, until
 from tests.ros.samples import SECOND, UPRIGHT
 
@@ -79,10 +82,10 @@ class Robot:
     def refusal(self, counter: str, send: Any, by: int = 1) -> None:
         """`send` makes no observation, but raises the counter."""
         seen = len(self.seen.messages)
-        before = int(dict(self.node.diagnose()).get(counter, 0) or self.node.counters[counter])  # type: ignore[call-overload]
+        before = int(dict(self.node.diagnose()).get(counter, 0) or self.node.counters[counter])
         send()
         until(
-            lambda: int(dict(self.node.diagnose()).get(counter, 0) or self.node.counters[counter]) == before + by,  # type: ignore[call-overload]
+            lambda: int(dict(self.node.diagnose()).get(counter, 0) or self.node.counters[counter]) == before + by,
             f"{counter} counted",
         )
         assert len(self.seen.messages) == seen
@@ -315,3 +318,19 @@ def test_a_detector_that_is_not_there_leaves_the_node_unconfigured(graph: Graph)
 def test_an_unfilled_camera_info_is_refused() -> None:
     with pytest.raises(BadInputError, match="camera_info"):
         sensors.intrinsics_of(CameraInfo(width=160, height=120))
+
+
+def test_what_the_record_node_could_not_hear_is_sent_again_until_it_has(graph: Graph, tmp_path: Path) -> None:
+    robot = Robot(graph, external_detections=True)
+    stamps = [now_ns() for _ in range(3)]
+    for number, stamp in enumerate(stamps):
+        robot.frame(stamp, wall(), CUP, x=float(number))
+        robot.sees(stamp)
+    assert len(robot.node._outbox) == 3
+
+    record = graph.up(RecordNode, {"memory": str(tmp_path), "future": 1e6, **SMALL})
+
+    until(lambda: len(record.memory.index) == 3, "all three are remembered")
+    until(lambda: len(robot.node._outbox) == 0, "perception has heard so")
+    kept = [entry.observation.stamp_ns for entry in record.memory.entries(1, 99) if entry.observation is not None]
+    assert kept == stamps and robot.node._outbox.counters["unheard_dropped"] == 0
