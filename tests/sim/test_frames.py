@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from embodied_mem.cli.simulated import played_parameters
 from embodied_mem.errors import BadInputError
 from embodied_mem.geometry import rotation_matrices
 from embodied_mem.nodes.perceiving import Perceiver
@@ -99,6 +100,15 @@ def test_a_run_plays_all_frames(folder: Path) -> None:
     assert run._thread is not None
     run._thread.join(10)
     assert not errors and finished == [True] and len(played) == 3 and run.done
+
+
+def test_up_plays_a_folder_of_frames(folder: Path, tmp_path: Path) -> None:
+    given = played_parameters(tmp_path / "memory", folder)
+    processes = {p.name: " ".join(p.arguments) for p in stack(("record", "perception", "sim"), parameters=given)}
+    assert f"frames:='{folder}'" in processes["sim"] and "world:='frames'" in processes["sim"]
+    assert "mount" not in processes["perception"] and "reliability:='reliable'" in processes["perception"]
+    with pytest.raises(BadInputError, match="no folder"):
+        played_parameters(tmp_path / "memory", folder / "none")
 
 
 @pytest.mark.parametrize(
