@@ -319,7 +319,7 @@ class RecordMemory(RecordView):
     def _append(self, drafts: Sequence[Entry], durable: bool) -> list[Entry]:
         if not drafts:
             return []
-        entries = self.log.append(drafts, durable=durable)
+        entries = self.log.append(drafts)
         self.index.apply(entries)
         given = [entry for entry in entries if entry.observation is not None and entry.observation.vector is not None]
         if given:
@@ -339,6 +339,8 @@ class RecordMemory(RecordView):
         published = [self._with_vector(entry) for entry in entries]
         for listener in self._listeners:
             listener(published)
+        if durable:  # at the end: should the disk refuse, the log holds the entries all the same, and so must we
+            self.log.flush()
         return entries
 
     def _command(self, command: Command) -> int:

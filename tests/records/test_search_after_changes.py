@@ -214,7 +214,7 @@ class Asker:
 
     def _time(self) -> dict[str, Any]:
         start = START + int(self.rng.integers(0, 45)) * SECOND
-        end = start + int(self.rng.integers(1, 20)) * SECOND
+        end = start + int(self.rng.choice([1, 2, 5, 20])) * SECOND
         shape = self.rng.random()
         return {"time": TimeRange(start if shape < 0.8 else None, end if shape > 0.2 else None)}
 
@@ -241,7 +241,8 @@ class Asker:
 WHERE = ("box", "slab", "ball", "near")
 FILTERS = ("time", "labels", "robot", "session", "numbers", "as_of", "as_of_ns", "map")
 chosen = st.tuples(
-    st.sampled_from(((), (), *((name,) for name in WHERE))), st.sets(st.sampled_from(FILTERS), max_size=3)
+    st.sampled_from(((), (), *((name,) for name in WHERE), *((name, "labels") for name in WHERE))),
+    st.sets(st.sampled_from(FILTERS), max_size=3),
 ).map(lambda parts: {*parts[0], *parts[1]})
 
 
