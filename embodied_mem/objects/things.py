@@ -22,8 +22,8 @@ _SAME = 0.1  # what a view from the same pose says, against an independent one
 _PATIENCE = 0.2  # what a second at one pose adds
 _TOLD = 2.0  # what an observation says in which no detector ran
 _SAME_PLACE = 0.2  # metres between the centres of one thing under two names
-_SAME_SIZE = 4.0  # ratio of their volumes
-_WITHIN = 0.35  # share of a thing's size within which another name's detections are of the same thing
+_SAME_SIZE = 6.0  # ratio of their volumes
+_WITHIN = 0.4  # share of a thing's size within which another name's detections are of the same thing
 _LARGE = 0.6  # metres from which a view mostly shows a part of a thing
 
 
@@ -175,7 +175,8 @@ def _thing(found: DetectionTable, story: _Story, model: SensorModel, weights: Fl
 
 def _against(thing: Thing, others: DetectionTable) -> Thing:
     """The thing, believed in less the more often something else was detected at its place in its time."""
-    near = (np.abs(others.center - thing.position) <= np.maximum(_SAME_PLACE, _WITHIN * thing.extent)).all(axis=1)
+    within = np.maximum(np.maximum(thing.extent, others.size) * _WITHIN, _SAME_PLACE)
+    near = (np.abs(others.center - thing.position) <= within).all(axis=1)
     near &= (others.stamp_ns >= thing.first_seen) & (others.stamp_ns <= thing.last_seen)
     alike = (others.size / np.maximum(thing.extent, 0.02)).prod(axis=1)
     near &= (alike > 1 / _SAME_SIZE) & (alike < _SAME_SIZE)

@@ -19,6 +19,7 @@ _DEEP = (0.1, 1.3)  # metres, and share of its breadth: no object reaches farthe
 _MAX_SIDE = 48  # pixels looked at along a side; more say nothing new
 _FOOT = 0.12  # share of a box's height, at its lower edge, that shows what its object stands on
 _SLAB = (0.012, 0.006)  # metres, and metres a metre of range: what lies so near that height is not the object
+_SHOWN = 0.2  # share of a box's middle that its object fills at least
 _REMAINS = 0.2  # share of a box that smaller ones must leave to it, else they are taken for false
 _LEFT = 0.3  # share of the middle that must be left without it; else the object is as flat as what it lies on
 
@@ -89,7 +90,8 @@ def _object_points(
         return None
     sideways = np.abs(u - (u0 + u1 - 1) / 2) / (u1 - u0)
     across = np.maximum(sideways, np.abs(v - (v0 + v1 - 1) / 2) / (v1 - v0))
-    middle = measured & (across <= _SHRINK / 2)
+    central = across <= _SHRINK / 2
+    middle = measured & central
     if middle.sum() < _FEWEST:
         middle = measured
     points = _to_map(u, v, reach, camera, pose)
@@ -100,6 +102,8 @@ def _object_points(
     weights = np.bincount(found[middle], weights=(0.6 - across[middle]) / reach[middle])
     weights[0] = 0
     chosen = found == np.argmax(weights)
+    if (chosen & central).sum() < _SHOWN * central.sum():
+        return None  # what the box is about is beyond the sensor's reach; only the door frame before it has depth
     front = float(np.percentile(reach[chosen], 10))
     chosen &= reach <= front + _DEEP[0] + _DEEP[1] * front * (u1 - u0) / camera.fx
     out = points[chosen]
