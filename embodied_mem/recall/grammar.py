@@ -22,8 +22,7 @@ _HERE = compiled(HERE)
 _POLITE = re.compile(
     r"^(?:(?:hey|hi|hello|ok|okay|robot|please|so|well|and|also)\b[ ,]*"
     r"|(?:can|could|would|will) you (?:please )?(?:tell me|say|remember|recall|check)(?: if| whether)? "
-    r"|(?:do you (?:know|remember|recall)|tell me|i (?:want|would like|need) to know|i wonder|i(?: am|'m) looking for"
-    r"|any idea)(?: if| whether)? (?=where|when|how|what|which|if|whether|is |are |the |my ))"
+    r"|(?:do you (?:know|remember|recall)|tell me|i (?:want|would like|need) to know|i wonder|any idea)(?: if| whether)? (?=where|when|how|what|which|if|whether|is |are |the |my ))"
 )
 _ARTICLE = re.compile(
     r"^(?:the|a|an|my|your|our|his|her|their|any|some|that|this|these|those|all|of|ever|nearest|closest|nearby)\s+"
@@ -42,6 +41,7 @@ _EVERYWHERE = {
     "whole house",
     "scene",
 }
+_SURROUNDINGS = {"surroundings", "area", "region", "space", "vicinity", "neighbourhood", "neighborhood"}
 _SPEAKER = {"here", "me", "you", "us", "robot", "the robot"}
 _VAGUE = {"", "me", "us", "it", "that", "this", "there", "you", "i", "we", "he", "she", "they", "what", "them", "still"}
 _TIME_STARTS = {
@@ -83,7 +83,7 @@ class Question:
 
 def parse(text: str) -> Question:
     """The typed query for a question. Raises BadInputError for an empty or endless one."""
-    words = re.sub(r"[?!.;]+$", "", " ".join(text.lower().replace("\u2019", "'").split())).strip()
+    words = re.sub(r"(?:,? please)?[?!.;]*$", "", " ".join(text.lower().replace("\u2019", "'").split())).strip()
     if not re.search(r"\w", words):
         raise BadInputError("The question is empty: ask for example 'where is the mug?'.")
     if len(words.split()) > MAX_WORDS:
@@ -107,7 +107,8 @@ def _look_up(words: str, place: Place | None, when: str) -> Question | None:
         what = _bare(match.groupdict().get("what") or "")
         question = Question(kind, what, place, when, tense)
         if kind == DESCRIBE and what and place is None:
-            question = replace(question, what="", place=Place("near", what))
+            around = None if what in _EVERYWHERE else Place("here") if what in _SURROUNDINGS else Place("near", what)
+            question = replace(question, what="", place=around)
         if _makes_sense(question):
             return question
     return None
@@ -115,7 +116,7 @@ def _look_up(words: str, place: Place | None, when: str) -> Question | None:
 
 def _makes_sense(question: Question) -> bool:
     if question.kind == DESCRIBE:
-        return question.place is not None or bool(question.when)
+        return True
     return question.what not in _VAGUE and len(question.what.split()) <= 6
 
 

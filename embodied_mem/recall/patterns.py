@@ -55,7 +55,8 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
         "(can|could|would|will) you (lead|take|guide|bring|direct|go|drive|navigate) [me|us] (to|towards) {what}",
     ),
     (FIND, "", "(can|could|would|will) you (find|locate|look for|search for|get|fetch|bring) [me] {what}"),
-    (FIND, "", "(find|locate|look for|search|search for|fetch|get|bring|show) [me|us] {what}"),
+    (FIND, "", "(find|locate|look for|search for|search|fetch|get|bring|show) [me|us] {what}"),
+    (FIND, "", "(i am|i'm) (looking|searching) for {what}"),
     (IS_THERE, "", "DID YOU [ever|already] SEE {what} [anywhere|somewhere|before|yet|at all]"),
     (IS_THERE, "", "(has|was|were|have) {what} [ever] [been] SEE"),
     (IS_THERE, "", "do you (know of|know about|know|have) {what} [anywhere]"),
@@ -71,9 +72,9 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
         "",
         "(describe|list|show|show me|name|tell me) [everything|what is|what's|what you see|what there is|it]",
     ),
-    (DESCRIBE, "", "(describe|list|show me|name) [all|the|all the] (area|surroundings|place|region|space|THINGS)"),
+    (DESCRIBE, "", "(describe|list|show me|name) [all|the|all the] (place|THINGS)"),
     (DESCRIBE, "", "(describe|what does) {what} [look like]"),
-    (IS_THERE, "", "BE {what}"),
+    (IS_THERE, "", "BE {what} [there|around|in its place]"),
 )
 
 # What a preposition says of the place: (relation, pattern); {anchor} is the thing or point that it is relative to.

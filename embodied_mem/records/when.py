@@ -60,7 +60,7 @@ Rule = Callable[[str, int, Callable[[int], int] | None, tzinfo], TimeRange | Non
 def _span(words: str, now: int, stamp_of: Callable[[int], int] | None, zone: tzinfo) -> TimeRange | None:
     """last 5 min; in the past hour; within the last two days."""
     match = re.fullmatch(
-        rf"(?:in |within |during |over )?(?:the )?(?:last|past|previous)(?: {_COUNT})? ?{_UNIT}", words
+        rf"(?:in |within |during |over |from )?(?:the )?(?:last|past|previous)(?: {_COUNT})? ?{_UNIT}", words
     )
     if match is None:
         return None
