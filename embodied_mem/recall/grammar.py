@@ -22,7 +22,8 @@ _HERE = compiled(HERE)
 _POLITE = re.compile(
     r"^(?:(?:hey|hi|hello|ok|okay|robot|please|so|well|and|also)\b[ ,]*"
     r"|(?:can|could|would|will) you (?:please )?(?:tell me|say|remember|recall|check)(?: if| whether)? "
-    r"|(?:do you (?:know|remember|recall)|tell me|i (?:want|would like|need) to know|i wonder|any idea)(?: if| whether)? (?=where|when|how|what|which|if|whether|is |are |the |my ))"
+    r"|(?:do you (?:know|remember|recall)|tell me|i (?:want|would like|need) to know|i wonder|any idea)"
+    r"(?: if| whether)? (?=where|when|how|what|which|if|whether|is |are |the |my ))"
 )
 _ARTICLE = re.compile(
     r"^(?:the|a|an|my|your|our|his|her|their|any|some|that|this|these|those|all|of|ever|nearest|closest|nearby)\s+"
