@@ -37,7 +37,7 @@ from embodied_mem.nodes.worker import Worker
 from embodied_mem.records.observation import Observation
 
 _POSES = {"odometry": Odometry, "pose_with_covariance": PoseWithCovarianceStamped, "pose": PoseStamped}
-_HURRY_S = 0.02  # how often frames that wait are looked at when nothing comes in
+_LOOK_S = 0.1  # how often frames that wait in vain are looked for; what comes in completes the others at once
 _AGAIN_S = 0.5  # how often it is seen to that memory has heard
 
 
@@ -88,7 +88,7 @@ class PerceptionNode(MemoryNode):
         if p.captions:
             self._lead("caption", (), self._caption)
             self.subscribe(String, "caption", qos.reliable(20), self._said)
-        self.every(_HURRY_S, self._forward)
+        self.every(_LOOK_S, self._forward)
 
     def deactivate(self) -> None:
         self._worker.wait_idle(5.0)
@@ -146,6 +146,7 @@ class PerceptionNode(MemoryNode):
 
     def _said(self, message: String) -> None:
         self._syncs["caption"].lead(self.now_ns(), message, time.monotonic())
+        self._forward()
 
     def _forward(self) -> None:
         slop = round(self.parameters.pose_slop * 1e9)

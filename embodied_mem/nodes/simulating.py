@@ -83,7 +83,7 @@ class Run:
         self._publish, self._listening, self._finished, self._failed = publish, listening, finished, failed
         self.counters: Counter[str] = Counter(frames=0, lock_step_timeouts=0)
         self.stamp_ns = 0  # of the newest frame
-        self._perceived_ns = 0
+        self._awaited_ns = 0  # the frame that lock-step waits to hear of
         self._changed = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -108,8 +108,9 @@ class Run:
     def perceived(self, stamp_ns: int) -> None:
         """The frame of this time was remembered (or refused): lock-step may go on."""
         with self._changed:
-            self._perceived_ns = max(self._perceived_ns, stamp_ns)
-            self._changed.notify_all()
+            if stamp_ns == self._awaited_ns:
+                self._awaited_ns = 0
+                self._changed.notify_all()
 
     def _main(self) -> None:
         try:
@@ -127,7 +128,7 @@ class Run:
                 due += (frame.stamp_ns - last_ns) * 1e-9 / self._settings.real_time_factor
                 self._wait(lambda: False, due - time.monotonic())
                 due = max(due, time.monotonic() - 1.0)  # what cannot keep up is not made up for
-            last_ns = self.stamp_ns = frame.stamp_ns
+            last_ns = self.stamp_ns = self._awaited_ns = frame.stamp_ns
             self._publish(frame)
             self.counters["frames"] += 1
             self._save()
@@ -138,7 +139,7 @@ class Run:
 
     def _wait_until_perceived(self, frame: Any) -> None:
         for _ in range(_REPEATS):
-            heard = self._wait(lambda: self._perceived_ns >= frame.stamp_ns, self._settings.lock_step_timeout)
+            heard = self._wait(lambda: self._awaited_ns != frame.stamp_ns, self._settings.lock_step_timeout)
             if heard or self._stopping:
                 return
             self.counters["lock_step_timeouts"] += 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -26,9 +30,25 @@ T = TypeVar("T")
 N = TypeVar("N", bound=Node)
 
 
-def random_domain() -> int:
-    """A domain of this test's own; not `random` as seeded by a test, since two runs side by side must not meet."""
-    return random.SystemRandom().randint(1, 101)
+class Domain:
+    """A ROS domain that no other test of this machine uses meanwhile, at random: a lock on a file says so."""
+
+    def __init__(self) -> None:
+        chance = random.SystemRandom()  # not as seeded by a test: two runs side by side must not meet
+        for number in chance.sample(range(1, 102), 101):
+            path = Path(tempfile.gettempdir()) / f"embodied_mem_test_domain_{number}"
+            self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(self._file)
+                continue
+            self.number = number
+            return
+        raise AssertionError("every ROS domain is in use by tests")
+
+    def release(self) -> None:
+        os.close(self._file)
 
 
 def until(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
@@ -71,7 +91,8 @@ class Graph:
     """Nodes in a context and domain of their own. `probe` is a node for the test's publishers and inboxes."""
 
     def __init__(self, domain: int | None = None) -> None:
-        self.domain = random_domain() if domain is None else domain
+        self._own = Domain() if domain is None else None
+        self.domain = self._own.number if self._own is not None else domain
         self.context = Context()
         rclpy.init(context=self.context, domain_id=self.domain, signal_handler_options=SignalHandlerOptions.NO)
         self.executor = SingleThreadedExecutor(context=self.context)
@@ -149,6 +170,8 @@ class Graph:
         self._thread.join(10.0)
         self.probe.destroy_node()
         self.context.try_shutdown()
+        if self._own is not None:
+            self._own.release()
 
     def __enter__(self) -> Graph:
         return self

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from embodied_mem_msgs.msg import MemoryEvent
 from rosgraph_msgs.msg import Clock
 
 from embodied_mem.nodes import qos, simulating
@@ -101,6 +102,23 @@ def test_every_frame_of_a_lock_step_run_becomes_a_record_in_order(graph: Graph, 
     assert values["frames"] == "20" and values["progress"] == "1.000" and values["lock_step_timeouts"] == "0"
     assert record.get_clock().now().nanoseconds >= START + 19 * SECOND
     assert not sim.counters["faults_failed"] and record.memory.counters["duplicate"] == 0
+
+
+@pytest.mark.usefixtures("corridor")
+def test_news_of_other_frames_does_not_release_the_next_one(graph: Graph) -> None:
+    sim = graph.up(SimNode, LOCK_STEP)
+    events = graph.publisher(MemoryEvent, "memory_events", qos.EVENTS)
+    perceiver = graph.up(PerceptionNode, EYES)
+    until(lambda: sim.run.counters["frames"] == 1, "the first frame")
+    until(lambda: perceiver._perceiver.counters["observations"], "it was perceived")
+    for second in (99, 102, 5000):
+        event = MemoryEvent(type="admitted")
+        event.header.stamp.sec = second
+        events.publish(event)
+    event.header.stamp.sec = 101
+    events.publish(event)
+    until(lambda: sim.run.counters["frames"] >= 2, "the second frame follows its own event")
+    assert sim.run.counters["frames"] == 2
 
 
 @pytest.mark.usefixtures("corridor")
