@@ -16,7 +16,7 @@ from embodied_mem.recall.answer import Answer, Evidence
 from embodied_mem.recall.grammar import Question, parse
 from embodied_mem.recall.patterns import DESCRIBE, FIND, HOW_MANY, IS_THERE, WHEN, WHERE
 from embodied_mem.recall.surroundings import NEAR, holds, landmark
-from embodied_mem.records.query import Hit, Query, SearchResult
+from embodied_mem.records.query import EVERY_MAP, Hit, Query, SearchResult
 from embodied_mem.records.view import RecordView
 from embodied_mem.records.when import parse_when
 
@@ -59,10 +59,10 @@ class Recall:
         now = self._memory.clock() if now_ns is None else now_ns
         parsed = parse(question)
         time = parse_when(parsed.when, now, self._stamp_of) if parsed.when else None
-        self._memory.index.maps.resolve(map_id)
         asked = _Asked(parsed, Query(map_id=map_id, as_of=as_of, time=time), now, robot_position)
+        map_id = self._map(asked.query)
         answer = self._kinds.get(parsed.kind, self._search)(asked)
-        return replace(answer, interpretation=str(parsed), map_id=map_id or self._memory.map_id)
+        return replace(answer, interpretation=str(parsed), map_id=map_id)
 
     def locate(self, label: str, query: Query | None = None) -> Answer:
         """Where a kind of thing is; the same as asking "where is the ...?", with any filter."""
@@ -70,9 +70,7 @@ class Recall:
             raise BadInputError("The label is empty: say what to locate.")
         asked = _Asked(Question(WHERE, label.strip().lower()), query or Query(), self._memory.clock(), None)
         answer = self._where(asked, by_meaning=False)
-        return replace(
-            answer, interpretation=str(asked.question), map_id=(query or Query()).map_id or self._memory.map_id
-        )
+        return replace(answer, interpretation=str(asked.question), map_id=self._map(asked.query))
 
     # --- the kinds of questions --------------------------------------------------------------------------------
 
@@ -339,6 +337,13 @@ class Recall:
         found = landmark(thing, near)
         return "" if found is None else f" {found[0]} the {found[1].label},"
 
+    def _map(self, query: Query) -> str:
+        """The map whose coordinates the answer is in, as the log stood. Raises UnknownMapError."""
+        if query.map_id == EVERY_MAP:
+            return query.map_id
+        as_of = self._memory.watermark if query.as_of is None else query.as_of
+        return self._memory.index.maps_at(as_of).resolve(query.map_id)
+
     def _query(self, asked: _Asked, query: Query) -> SearchResult:
         """The result of a search, with ages that count from when the question is asked."""
         result = self._memory.query(query)
@@ -358,6 +363,8 @@ class _Asked:
     def __init__(self, question: Question, query: Query, now: int, robot: FloatArray | None) -> None:
         self.question, self.query, self.now = question, query, now
         self.robot = None if robot is None else np.asarray(robot, dtype=np.float64)
+        if self.robot is not None and (self.robot.shape != (3,) or not np.isfinite(self.robot).all()):
+            raise BadInputError("The robot's position must be 3 finite numbers; leave it out when it is not known.")
 
 
 def _evidence_of(hit: Hit, position: FloatArray | None = None, score: float | None = None) -> Evidence:

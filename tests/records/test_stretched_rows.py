@@ -16,7 +16,8 @@ sightings = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 25)), max_size
 @given(sightings=sightings, start=st.integers(-2, 80))
 def test_every_row_that_was_still_seen_is_found(sightings: list[tuple[int, int]], start: int) -> None:
     begin = {row: row * 7 % 40 for row in range(31)}  # not in the order of the rows
-    stretched, last = StretchedRows(), {}
+    stretched = StretchedRows()
+    last: dict[int, int] = {}
     for row, length in sightings:
         last[row] = max(last.get(row, 0), begin[row] + length)
         stretched.note(np.array([row]), np.array([begin[row]]), np.array([begin[row] + length]))
