@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +19,10 @@ _SHRINK = 0.7  # share of a box's sides in which its object is looked for: corne
 _FEWEST = 8  # pixels with depth, below which a box has no position
 _STEP = (0.02, 0.012)  # metres, and metres a metre of range: a larger step between two pixels separates surfaces
 _DEEP = (0.1, 1.3)  # metres, and share of its breadth: no object reaches farther back from its front
-_MAX_SIDE = 48  # pixels looked at along a side; more say nothing new
+_AROUND = 0.8  # share of a box's sides that is looked at beyond it, to see what reaches out of it
+_LOYAL = 4  # how strongly that speaks against a surface
+_HELD = 0.85  # share of a surface inside the box from which it is a part of the box's object
+_MAX_SIDE = 40  # pixels looked at along a side; more say nothing new
 _FOOT = 0.12  # share of a box's height, at its lower edge, that shows what its object stands on
 _SLAB = (0.012, 0.006)  # metres, and metres a metre of range: what lies so near that height is not the object
 _SHOWN = 0.2  # share of a box's middle that its object fills at least
@@ -74,42 +80,104 @@ def _object_points(
 
     `free` (h, w): pixels that no other object has taken; the object's own are taken from it.
     """
-    height, width = depth.shape
-    u0, v0 = np.clip(np.floor(box[:2]).astype(int), 0, (width - 1, height - 1))
-    u1, v1 = np.clip(np.ceil(box[2:]).astype(int), 1, (width, height))
-    if u1 - u0 < 2 or v1 - v0 < 2:
+    window = _Window.around(box, depth.shape)
+    if window is None:
         return None
-    step = max(1, (u1 - u0) // _MAX_SIDE, (v1 - v0) // _MAX_SIDE)
-    reach = np.ascontiguousarray(depth[v0:v1:step, u0:u1:step])
-    v, u = np.mgrid[v0:v1:step, u0:u1:step]
+    reach = np.ascontiguousarray(window.of(depth))
     measured = reach > 0
-    left = measured & free[v0:v1:step, u0:u1:step]
-    if left.sum() >= max(_FEWEST, _REMAINS * measured.sum()):
+    left = measured & window.of(free)
+    if (left & window.inside).sum() >= max(_FEWEST, _REMAINS * (measured & window.inside).sum()):
         measured = left
-    if measured.sum() < _FEWEST:
+    if (measured & window.inside).sum() < _FEWEST:
         return None
-    sideways = np.abs(u - (u0 + u1 - 1) / 2) / (u1 - u0)
-    across = np.maximum(sideways, np.abs(v - (v0 + v1 - 1) / 2) / (v1 - v0))
-    central = across <= _SHRINK / 2
+    central = window.inside & (window.across <= _SHRINK / 2)
     middle = measured & central
     if middle.sum() < _FEWEST:
-        middle = measured
-    points = _to_map(u, v, reach, camera, pose)
-    foot = measured & (v >= v1 - max(2 * step, _FOOT * (v1 - v0))) & (sideways <= _SHRINK / 2)
-    own, ground = _above(points[..., 2], reach, foot, middle, measured)
+        middle = measured & window.inside
+    points = _to_map(window.u, window.v, reach, camera, pose)
+    own, ground = _above(points[..., 2], reach, measured & window.foot, middle, measured)
     found = surfaces(reach, own, *_STEP)
-    # An object stands before its background, so of two surfaces of like weight the nearer one is meant.
-    weights = np.bincount(found[middle], weights=(0.6 - across[middle]) / reach[middle])
-    weights[0] = 0
-    chosen = found == np.argmax(weights)
-    if (chosen & central).sum() < _SHOWN * central.sum():
+    broad = (box[2] - box[0]) / camera.fx
+    for loyal in (_LOYAL, 0):
+        chosen = _object(found, reach, window, middle, loyal, broad)
+        if (chosen & central).sum() >= _SHOWN * central.sum():
+            break
+    else:
         return None  # what the box is about is beyond the sensor's reach; only the door frame before it has depth
     front = float(np.percentile(reach[chosen], 10))
-    chosen &= reach <= front + _DEEP[0] + _DEEP[1] * front * (u1 - u0) / camera.fx
-    out = points[chosen]
-    taken = np.kron(chosen, np.ones((step, step), dtype=bool))[: v1 - v0, : u1 - u0]
-    free[v0:v1, u0:u1] &= ~taken
-    return out if ground is None else _down_to(out, ground)
+    chosen &= reach <= front + _DEEP[0] + _DEEP[1] * broad * front
+    window.take(free, chosen)
+    return points[chosen] if ground is None else _down_to(points[chosen], ground)
+
+
+def _object(
+    found: NDArray[np.int32],
+    reach: NDArray[np.float32],
+    window: _Window,
+    middle: NDArray[np.bool_],
+    loyal: int,
+    broad: float,
+) -> NDArray[np.bool_]:
+    """Which pixels (h, w) are the object: the surface that holds most of the middle, and others that are its parts.
+
+    An object stands before its background, so of two surfaces of like weight the nearer one is meant. Walls, and what
+    stands before the object, reach beyond its box, and it does not: `loyal` says how strongly that counts. broad: the
+    box's breadth in metres a metre of range.
+    """
+    sizes = np.bincount(found.ravel())
+    held = np.bincount(found[window.inside], minlength=len(sizes)) / np.maximum(sizes, 1)
+    weights = np.bincount(found[middle], (0.6 - window.across[middle]) / reach[middle], len(sizes)) * held**loyal
+    weights[0] = 0
+    best = int(np.argmax(weights))
+    parts = held >= _HELD
+    parts[0], parts[best] = False, True
+    depth = float(np.median(reach[found == best]))
+    return parts[found] & window.inside & (np.abs(reach - depth) <= _DEEP[0] + _DEEP[1] * broad * depth / 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """Pixels (h, w) of a box and around it, every step-th: their columns u and rows v, whether they are inside of the
+    box, how far across from its middle they are (0 .. 0.5 inside), and whether they are at its foot."""
+
+    step: int
+    u: NDArray[np.intp]
+    v: NDArray[np.intp]
+    inside: NDArray[np.bool_]
+    across: NDArray[np.float64]
+    foot: NDArray[np.bool_]
+
+    @classmethod
+    def around(cls, box: NDArray[np.float64], shape: tuple[int, ...]) -> _Window | None:
+        """None for a box that shows nothing of the image (height, width)."""
+        height, width = shape
+        u0, v0 = np.clip(np.floor(box[:2]).astype(int), 0, (width - 1, height - 1))
+        u1, v1 = np.clip(np.ceil(box[2:]).astype(int), 1, (width, height))
+        wide, high = u1 - u0, v1 - v0
+        if wide < 2 or high < 2:
+            return None
+        step = max(1, wide // _MAX_SIDE, high // _MAX_SIDE)
+        around = [int(np.ceil(_AROUND * side / step)) * step for side in (wide, high)]
+        rows = np.arange(v0 - around[1], v1 + around[1], step)
+        columns = np.arange(u0 - around[0], u1 + around[0], step)
+        v, u = np.meshgrid(
+            rows[(rows >= 0) & (rows < height)], columns[(columns >= 0) & (columns < width)], indexing="ij"
+        )
+        inside = (u >= u0) & (u < u1) & (v >= v0) & (v < v1)
+        sideways = np.abs(u - (u0 + u1 - 1) / 2) / wide
+        across = np.maximum(sideways, np.abs(v - (v0 + v1 - 1) / 2) / high)
+        foot = inside & (v >= v1 - max(2 * step, _FOOT * high)) & (sideways <= _SHRINK / 2)
+        return cls(step, u, v, inside, across, foot)
+
+    def of(self, image: NDArray[Any]) -> NDArray[Any]:
+        """The window's pixels of an image."""
+        return image[self.v[0, 0] : self.v[-1, 0] + 1 : self.step, self.u[0, 0] : self.u[0, -1] + 1 : self.step]
+
+    def take(self, free: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> None:
+        """Chosen pixels (h, w) of the window, with those between them, are free no more."""
+        taken = np.kron(chosen, np.ones((self.step, self.step), dtype=bool))
+        part = free[self.v[0, 0] : self.v[0, 0] + taken.shape[0], self.u[0, 0] : self.u[0, 0] + taken.shape[1]]
+        part &= ~taken[: part.shape[0], : part.shape[1]]
 
 
 def _to_map(

@@ -109,3 +109,33 @@ def test_surfaces_end_at_steps_and_bridge_single_holes() -> None:
     slope = np.linspace(1, 2, 40, dtype=np.float32)[None]
     assert surfaces(slope, slope > 0, 0.03, 0.0).max() == 1  # a slope is one surface however far it reaches
     assert surfaces(slope, np.zeros_like(slope, dtype=bool), 0.03, 0.0).max() == 0
+
+
+def test_a_table_that_reaches_out_of_the_box_is_not_the_chair_behind_it() -> None:
+    """The chair shows above and below the table's edge; the edge crosses the middle of its box."""
+    chair = [block(2.6, 0.0, (0.04, 0.44, 0.5), 0.45), block(2.45, 0.0, (0.4, 0.44, 0.45), 0.0)]
+    edge = np.array([1.6, -0.9, 0.5]), np.array([1.9, 0.9, 0.75])
+    whole = np.array([2.25, -0.22, 0.0]), np.array([2.62, 0.22, 0.95])
+    depth = look([*chair, edge], wall=4.5)
+    found, _ = lift(Boxes2D(("chair",), np.array([0.9]), box_of(whole)[None]), depth, CAMERA, EYE, LEVEL)
+    assert 2.1 < found.centers[0][0] < 2.7
+
+
+def test_a_smaller_box_keeps_its_pixels() -> None:
+    """A vase before a microwave: neither takes the other's place."""
+    microwave, vase = block(2.2, 0.0, (0.35, 0.5, 0.3)), block(1.7, 0.03, (0.12, 0.12, 0.25))
+    depth = look([TABLE_TOP, microwave, vase], wall=4.0)
+    boxes = Boxes2D(("microwave", "vase"), np.array([0.9, 0.9]), np.stack([box_of(microwave), box_of(vase)]))
+    found, lost = lift(boxes, depth, CAMERA, EYE, LEVEL)
+    assert found.labels == ("microwave", "vase") and lost == 0
+    assert abs(found.centers[0][0] - 2.1) < 0.15 and abs(found.centers[1][0] - 1.7) < 0.08
+
+
+def test_a_thing_beyond_the_sensor_has_no_place() -> None:
+    """Through a door frame, of which a sliver lies in the box, nothing else has depth."""
+    frame = np.array([1.0, 0.16, 0.0]), np.array([1.1, 0.3, 2.2])
+    depth = look([frame], wall=9.0)
+    depth[depth > 6] = 0
+    box = np.array([[130.0, 100, 175, 140]])
+    found, lost = lift(Boxes2D(("tv",), np.array([0.9]), box), depth, CAMERA, EYE, LEVEL)
+    assert len(found) == 0 and lost == 1
