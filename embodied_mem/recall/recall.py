@@ -169,14 +169,13 @@ class Recall:
         past = asked.query.time is not None
         everything = locate_all(self._memory.index, asked.query)
         place = asked.question.place
-        anchor = self._anchor(asked) if place is not None and place.anchor else None
-        if place is not None and place.anchor and anchor is None:
+        anchors = self._anchors(asked) if place is not None and place.anchor else []
+        if place is not None and place.anchor and not anchors:
             return self._by_meaning(asked)
         names: list[tuple[str, list[Thing]]] = []
         for located in everything:
-            near = self._placed(located.things, asked, anchor)
-            kept = [t for t in near if (t.was_there if past else t.present) >= PRESENT]
-            kept = [t for t in kept if anchor is None or np.linalg.norm(t.position - anchor.position) > 0.05]
+            kept = [t for t in self._placed(located.things, asked) if (t.was_there if past else t.present) >= PRESENT]
+            kept = [t for t in kept if all(np.linalg.norm(t.position - a.position) > 0.05 for a in anchors)]
             if kept:
                 names.append((located.word, kept))
         if not names:
@@ -188,7 +187,8 @@ class Recall:
         text = f"I {'saw' if past else 'know of'} {say.listed(words)}{self._where_words(asked)}"
         sure = float(np.mean([thing.was_there if past else thing.present for thing in every]))
         answer = self._answer(asked, True, text, min(sure, 0.9), every[0], [t.evidence[0] for t in every if t.evidence])
-        where = anchor.position if anchor is not None else None
+        middle = np.mean([thing.position for thing in every], axis=0)
+        where = min((a.position for a in anchors), key=lambda spot: np.linalg.norm(spot - middle), default=None)
         return replace(answer, position=where, extent=None, count=len(every))
 
     def _search(self, asked: _Asked) -> Answer:
@@ -287,14 +287,7 @@ class Recall:
     def _located(self, asked: _Asked) -> Located:
         return locate(self._memory.index, asked.question.what, asked.query)
 
-    def _anchor(self, asked: _Asked) -> Thing | None:
-        place = asked.question.place
-        if place is None or not place.anchor:
-            return None
-        things = locate(self._memory.index, place.anchor, replace(asked.query, time=None)).things
-        return things[0] if things and things[0].was_there >= PRESENT else None
-
-    def _placed(self, things: list[Thing], asked: _Asked, anchor: Thing | None = None) -> list[Thing]:
+    def _placed(self, things: list[Thing], asked: _Asked) -> list[Thing]:
         """The things that stand where the question says."""
         place = asked.question.place
         if place is None:
@@ -302,15 +295,18 @@ class Recall:
         point, radius = self._point(asked)
         if point is not None:
             return [thing for thing in things if np.linalg.norm(thing.position[:2] - point[:2]) <= radius]
-        anchors = [anchor] if anchor is not None else self._anchors(asked)
+        anchors = self._anchors(asked)
         return [t for t in things if any(holds(place.relation, t.position, a, place.radius) for a in anchors)]
 
     def _anchors(self, asked: _Asked) -> list[Thing]:
+        """The things that a place is relative to, wherever one is or was."""
         place = asked.question.place
-        if place is None:
+        if place is None or not place.anchor:
             return []
-        things = locate(self._memory.index, place.anchor, replace(asked.query, time=None)).things
-        return [thing for thing in things if thing.was_there >= PRESENT]
+        if asked.anchors is None:
+            things = locate(self._memory.index, place.anchor, replace(asked.query, time=None)).things
+            asked.anchors = [thing for thing in things if thing.was_there >= PRESENT]
+        return asked.anchors
 
     def _point(self, asked: _Asked) -> tuple[FloatArray | None, float]:
         """The point that a place means without an anchor, and the radius around it."""
@@ -362,6 +358,7 @@ class _Asked:
 
     def __init__(self, question: Question, query: Query, now: int, robot: FloatArray | None) -> None:
         self.question, self.query, self.now = question, query, now
+        self.anchors: list[Thing] | None = None  # once they are known
         self.robot = None if robot is None else np.asarray(robot, dtype=np.float64)
         if self.robot is not None and (self.robot.shape != (3,) or not np.isfinite(self.robot).all()):
             raise BadInputError("The robot's position must be 3 finite numbers; leave it out when it is not known.")
