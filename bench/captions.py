@@ -1,6 +1,6 @@
 """Real captions through the command line: 3,313 street views around a campus are imported, then 10 things are looked
-for, five anywhere and five within 200 m of a point. A person judged each answer; the verdicts stand in
-captions_judged.json. Queries and points were written down before the first run.
+for, five anywhere and five within 200 m of a point. Every answer was judged by reading its whole caption; the verdicts
+stand in captions_judged.json. Queries and points were written down before the first run.
 
 `ask` gives one sentence, `query` the best three captions.
 """
