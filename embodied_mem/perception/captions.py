@@ -10,6 +10,7 @@ from embodied_mem.records.observation import Detections
 
 _NUMBERS = ("no", "a", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _MIN_SCORE = 0.35
+_BROADER = 1.5  # how much more ground than a thing that stands on it a support covers, seen from one side
 _MOST = 10  # kinds of things named
 _PLURALS = {"mouse": "mice", "person": "people", "knife": "knives", "shelf": "shelves", "bookshelf": "bookshelves"}
 _ALWAYS_PLURAL = ("scissors", "skis", "shoes", "keys", "glasses")
@@ -49,14 +50,15 @@ def plural(label: str) -> str:
 def _support(found: Detections, i: int, kept: list[int]) -> int:
     """Which of the kept boxes carries box i, or -1."""
     bottom = found.centers[i, 2] - found.sizes[i, 2] / 2
+    ground = found.sizes[:, :2].prod(axis=1)
     best: tuple[float, int] | None = None
     for j in kept:
-        if j == i or found.labels[j] == found.labels[i] or found.sizes[j, :2].prod() <= found.sizes[i, :2].prod():
+        if j == i or found.labels[j] == found.labels[i] or ground[j] < _BROADER * ground[i]:
             continue
         top = found.centers[j, 2] + found.sizes[j, 2] / 2
         inside = np.abs(found.centers[i, :2] - found.centers[j, :2]) <= found.sizes[j, :2] / 2 + 0.05
         gap = abs(bottom - top)
-        if inside.all() and gap < 0.15 and (best is None or gap < best[0]):
+        if inside.all() and gap < 0.1 and (best is None or gap < best[0]):
             best = (gap, j)
     return -1 if best is None else best[1]
 
