@@ -33,7 +33,10 @@ def check(folder: str | Path) -> CheckReport:
     log = RecordLog(folder, read_only=True)
     try:
         report.problems.extend(_database_problems(Path(folder)))
-        _check_entries(log, report)
+        try:
+            _check_entries(log, report)
+        except StorageError as error:
+            report.problems.append(str(error))
         _check_vectors(log, report)
     finally:
         log.close()
@@ -84,9 +87,8 @@ def _readable(log: RecordLog, first: int, last: int, report: CheckReport) -> Ite
 
 
 def _check_vectors(log: RecordLog, report: CheckReport) -> None:
-    model = log.setting("model")
     try:
-        for seqs, _ in log.vectors(model):
+        for seqs, _ in log.vectors(log.setting("model")):
             report.vectors += len(seqs)
     except StorageError as error:
         report.problems.append(str(error))

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from embodied_mem.records.kernels import count_in_ranges, rows_in_ranges
 
+_TAIL = 1024  # unsorted values that are always bearable
+
 
 class Growable:
     """An array that rows are appended to, in amortised constant time.
@@ -73,7 +75,7 @@ class SortedColumn:
         self._rows.extend(rows)
         if in_order:
             self._sorted = len(self._values)
-        elif len(self._values) - self._sorted > max(1024, self._sorted // 8):
+        elif len(self._values) - self._sorted > max(_TAIL, self._sorted // 8):
             order = np.argsort(self._values.data, kind="stable")
             self._values.data[:] = self._values.data[order]
             self._rows.data[:] = self._rows.data[order]

@@ -15,6 +15,7 @@ from embodied_mem.records.check import check
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.log import RecordLog, VectorRow
 from embodied_mem.records.memory import RecordMemory
+from embodied_mem.records.query import Query
 from tests.records.builders import START, Clock, LetterEmbedder, detections, observation, seeing
 
 
@@ -202,3 +203,53 @@ def test_vectors_come_back_in_order(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate([vectors for _, vectors in batches]), rows)
     assert not list(log.vectors("another"))
     log.close()
+
+
+def _is_whole(folder: Path) -> bool:
+    """What `check` says, which raises only when there is nothing that it could open."""
+    try:
+        return check(folder).whole
+    except StorageError:
+        return False
+
+
+def _open_and_ask(folder: Path) -> None:
+    mem = RecordMemory.open(folder, LetterEmbedder(), read_only=True)
+    try:
+        mem.query(Query(text="caption", map_id="*"))
+        list(mem.entries(1, 1000))
+    finally:
+        mem.close()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5, 0.7, 0.9, 0.999])
+def test_a_truncated_database_is_named_wherever_it_ends(tmp_path: Path, share: float) -> None:
+    fill(tmp_path, 60)
+    database = tmp_path / "log.db"
+    whole = database.read_bytes()
+    database.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(StorageError) as refusal:
+        _open_and_ask(tmp_path)
+    assert str(refusal.value).endswith(".")
+    assert not _is_whole(tmp_path)
+    database.write_bytes(whole)
+    _open_and_ask(tmp_path)
+
+
+def test_garbage_in_a_database_is_never_anything_but_a_storage_error(tmp_path: Path) -> None:
+    fill(tmp_path, 60)
+    database = tmp_path / "log.db"
+    whole = database.read_bytes()
+    rng = np.random.default_rng(5)
+    named = 0
+    for _ in range(60):
+        broken = bytearray(whole)
+        start = int(rng.integers(0, len(whole) - 64))
+        broken[start : start + 64] = rng.bytes(64)
+        database.write_bytes(bytes(broken))
+        try:
+            _open_and_ask(tmp_path)
+        except StorageError:
+            named += 1
+            assert not _is_whole(tmp_path)
+    assert named > 20, "most damage is somewhere that counts"

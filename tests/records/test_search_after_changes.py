@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import EmbodiedMemError
 from embodied_mem.geometry import quaternion_from_yaw
+from embodied_mem.records import growable
 from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.index import Matches, RecordIndex
@@ -35,6 +37,14 @@ EVENTS = ("observe",) * 4 + (
     "map",
     "joined map",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sorted_early() -> Iterator[None]:
+    """Keep the indices sorted from a few rows on: they are used in worlds as small as these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growable, "_TAIL", 4)
+        yield
 
 
 class Narrator:
