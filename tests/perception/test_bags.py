@@ -12,6 +12,7 @@ from embodied_mem.perception.captions import caption_of
 from embodied_mem.perception.depth import Intrinsics
 from embodied_mem.perception.detector import Boxes2D
 from embodied_mem.perception.frames import BODY_FROM_OPTICAL, body_pose
+from embodied_mem.perception.keyframes import CloudKeyframer
 from embodied_mem.perception.readers import messages
 from embodied_mem.perception.readers.tf import Track
 from embodied_mem.perception.rgbd import RgbdFrame, RgbdObserver
@@ -63,6 +64,19 @@ def test_detections_need_four_numbers_each() -> None:
     found.boxes = [1, 2, 3]
     with pytest.raises(BadInputError, match="need 4 numbers"):
         messages.detections(found)
+
+
+def test_a_planar_scanner_that_tilts_sees_something_new() -> None:
+    def pitched(angle: float) -> np.ndarray:
+        return np.array([0, np.sin(angle / 2), 0, np.cos(angle / 2)])
+
+    place, plain, planar = np.zeros(3), CloudKeyframer(angle=0.2), CloudKeyframer(angle=0.2, tilt=0.03)
+    angles = np.arange(21) * 0.0201
+    assert sum(plain.due(place, pitched(angle)) for angle in angles) == 3
+    assert sum(planar.due(place, pitched(angle)) for angle in angles) == 11
+    turned = [np.array([0, 0, np.sin(angle / 2), np.cos(angle / 2)]) for angle in np.arange(1, 6) * 0.02]
+    planar = CloudKeyframer(angle=0.2, tilt=0.03)
+    assert [planar.due(place, turn) for turn in (LEVEL, *turned)] == [True] + 5 * [False], "a turn in its plane"
 
 
 class Fixed:

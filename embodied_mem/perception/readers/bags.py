@@ -145,7 +145,8 @@ class BagReader:
         stamp = messages.stamp(message.header)
         try:
             matrix, frame_id, covariance = self._pose(message.header.frame_id, stamp)
-            keyframer = self._keyframers.setdefault(topic, CloudKeyframer(distance=0.3, angle=0.2))
+            tilt = 0.03 if kind == "LaserScan" else None
+            keyframer = self._keyframers.setdefault(topic, CloudKeyframer(distance=0.3, angle=0.2, tilt=tilt))
             place, turn = matrix[:3, 3], quaternion_from_matrix(matrix[:3, :3])
             fields: dict[str, Any] = {
                 "keyframer": keyframer,
