@@ -51,3 +51,8 @@ def sentence(text: str) -> str:
     """With a capital and a full stop."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
+def quote(caption: str) -> str:
+    """A caption, cut at a word where it is long."""
+    return caption if len(caption) <= 160 else caption[:157].rsplit(" ", 1)[0] + "..."
