@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from bench.harness import Options, Report, Timing, measure, memory_mb, parse, pe
 from bench.search_cases import Case, Where, make_cases
 from bench.search_peers import make_peers
 from bench.search_world import World, build_index, make_world
+from embodied_mem.geometry import transform_points
 from embodied_mem.records.commands import SetMap
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.index import Matches, RecordIndex
-from embodied_mem.records.query import EVERY_MAP
+from embodied_mem.records.query import EVERY_MAP, Query
 
 K = 10
 _SEED = 7
@@ -94,7 +96,7 @@ def use_map(index: RecordIndex, case: Case) -> None:
 def searches(index: RecordIndex, case: Case, queries: NDArray[np.float32]) -> Callable[[int], Matches]:
     """The n-th search of a case; the query is made beforehand, as it arrives from a caller."""
     made = [case.wheres[turn % len(case.wheres)].query(vector, K) for turn, vector in enumerate(queries)]
-    return lambda turn: index.search(made[turn], queries[turn])
+    return partial(_search_made, index, made, queries)
 
 
 def limit_ms(selectivity: float) -> float:
@@ -133,6 +135,45 @@ def compare_index(
     for (limit, share), value in worst.items():
         name = "unfiltered" if share == 1 else f"worst filter at {share:.2%}"
         report.bar(f"p95 CPU ms, {name}", value, at_most=limit, why_open=small)
+
+
+def compare_joined(
+    report: Report, index: RecordIndex, cases: list[Case], oracle: Oracle, queries: NDArray[np.float32]
+) -> None:
+    """Places given in the coordinates of a new map, of which it is known how it lies in the old one."""
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]]
+    matrix[:3, 3] = 12.5, -3.0, 0.4
+    joined = SetMap("renewed", "site", tuple(matrix.ravel().tolist()))
+    index.apply([Entry(index.watermark + 1, Kind.COMMAND, 0, command=joined)])
+    rows, exact = [], []
+    for case in (case for case in cases if case.kind == "radius"):
+        made = []
+        for turn, vector in enumerate(queries):
+            where = case.wheres[turn % len(case.wheres)]
+            assert where.center is not None
+            center = transform_points(np.linalg.inv(matrix), where.center[None])[0]
+            made.append(replace(where.query(vector, K), center=center, map_id="renewed"))
+        search = partial(_search_made, index, made, queries)
+        timing = measure({_OURS: search}, len(queries))[_OURS]
+        right = sum(
+            is_exact(
+                match.seqs - oracle.world.first_seq,
+                match.scores,
+                oracle.best(case.wheres[turn % len(case.wheres)], turn),
+            )
+            for turn, match in enumerate(timing.outputs)
+        )
+        exact.append(right == len(queries))
+        rows.append([f"{case.selectivity:.2%}", timing.median_ms, timing.quantile_ms(0.95), f"{right}/{len(queries)}"])
+    report.table(
+        f"{len(oracle.world):,} records, radius in a joined map, CPU ms", ["wanted", "p50", "p95", "exact"], rows
+    )
+    report.bar("every answer in a joined map equals the float64 brute force", all(exact))
+
+
+def _search_made(index: RecordIndex, made: list[Query], queries: NDArray[np.float32], turn: int) -> Matches:
+    return index.search(made[turn], queries[turn])
 
 
 def compare_peers(
@@ -184,6 +225,7 @@ def one_size(report: Report, size: Size) -> None:
     compare_index(report, index, cases, oracle, queries)
     if size.peer_queries:
         compare_peers(report, size, index, cases, oracle, queries)
+        compare_joined(report, index, cases, oracle, queries)
 
 
 def run(options: Options) -> int:

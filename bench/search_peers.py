@@ -95,11 +95,13 @@ def _hnswlib(world: World, vectors: NDArray[np.float32], k: int) -> tuple[Peer, 
     index.set_ef(_HNSW_SEARCH)
 
     def search(where: Where, query: Vector) -> list[int]:
-        allowed = None if where.open else where.mask(world).tobytes()
+        mask = None if where.open else where.mask(world)
+        allowed = None if mask is None else mask.tobytes()
         accept = None if allowed is None else lambda label: allowed[label] != 0
+        wanted = k if mask is None else min(k, int(mask.sum()))  # it answers nothing rather than fewer than it is asked
         try:
-            found = index.knn_query(query[None], k=k, num_threads=1, filter=accept)[0][0]
-        except RuntimeError:  # it found fewer than k
+            found = index.knn_query(query[None], k=max(wanted, 1), num_threads=1, filter=accept)[0][0]
+        except RuntimeError:  # it found fewer
             return []
         return [int(i) for i in found]
 

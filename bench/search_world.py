@@ -22,6 +22,7 @@ from embodied_mem.records.observation import Detections, Observation
 MODEL = "bench"
 DIM = 384
 _CHUNK = 20_000  # records whose vectors are made at a time
+_BATCH = 64  # records that the index is told of at a time
 _TOPICS = 200
 _PLACES = 60  # in a map
 _SIZE = np.array([60.0, 40.0])  # metres, of a map
@@ -198,7 +199,8 @@ def build_index(world: World) -> RecordIndex:
                 robot_id=ROBOTS[world.robots[row]], session_id=sessions[world.sessions[row]], detections=seen,
             )  # fmt: skip
             entries.append(Entry(row + world.first_seq, Kind.OBSERVATION, int(world.stamps[row]), observation))
-        index.apply(entries)
+        for start in range(0, len(entries), _BATCH):  # or the indices would be sorted more often than a robot's are
+            index.apply(entries[start : start + _BATCH])
         index.set_vectors(np.arange(first, first + len(vectors)) + world.first_seq, vectors, MODEL)
     again = np.flatnonzero(world.last_seen > world.stamps)
     index.apply([_seen_again(world, int(row), index.watermark + 1 + turn) for turn, row in enumerate(again)])

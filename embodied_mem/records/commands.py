@@ -135,6 +135,8 @@ def _check_set_map(command: SetMap) -> None:
     rotation = matrix.reshape(4, 4)[:3, :3]
     if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
         raise BadInputError("The map's transform is not rigid: its rotation part must be orthonormal.")
+    if not np.allclose(matrix.reshape(4, 4)[3], (0, 0, 0, 1)):
+        raise BadInputError("The last row of the map's transform must be 0, 0, 0, 1.")
     if not command.parent or command.parent == command.map_id:
         raise BadInputError("A transform needs the name of another map that it leads to.")
 

@@ -182,9 +182,7 @@ class RecordMemory(RecordView):
             raise UnknownMapError(
                 f"The parent map {parent!r} is not known; known are: {', '.join(self.maps) or 'none yet'}."
             )
-        matrix = (
-            None if transform is None else _floats(np.asarray(transform, dtype=np.float64).ravel(), 16, "transform")
-        )
+        matrix = None if transform is None else _floats(transform, 16, "transform", (4, 4))
         return self._command(SetMap(map_id, parent, matrix))
 
     def reanchor(self, map_id: str, stamps_ns: ArrayLike, before: ArrayLike, after: ArrayLike) -> int:
@@ -375,11 +373,13 @@ def _rows(values: ArrayLike, shape: tuple[int, ...], what: str, dtype: type[np.g
     return rows
 
 
-def _floats(values: ArrayLike, count: int, what: str) -> tuple[float, ...]:
+def _floats(values: ArrayLike, count: int, what: str, shape: tuple[int, ...] = ()) -> tuple[float, ...]:
     try:
         row = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise BadInputError(f"The {what} must be {count} numbers ({error}).") from error
+    if shape and row.shape == shape:
+        row = row.ravel()
     if row.shape != (count,):
         raise BadInputError(f"The {what} must be {count} numbers, not of the shape {row.shape}.")
     return tuple(row.tolist())

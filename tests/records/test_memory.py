@@ -170,6 +170,10 @@ def test_reanchoring_moves_records_by_the_corrected_trajectory_and_back() -> Non
         ([2, 1], [[0] * 6 + [1]] * 2, [[0] * 6 + [1]] * 2, "increase"),
         ([1], [[np.nan] * 7], [[0] * 6 + [1]], "finite"),
         ([1], [[0] * 7], [[0] * 6 + [1]], "unit quaternion"),
+        ([1], [1, 2, 3, 4, 5, 6, 7], [[0] * 6 + [1]], "rows of 7 numbers"),
+        ([[1, 2]], [[0] * 6 + [1]], [[0] * 6 + [1]], "rows of nanoseconds"),
+        (["noon"], [[0] * 6 + [1]], [[0] * 6 + [1]], "not numbers"),
+        ([1], [[0, 0, 0, 1]], [[0] * 6 + [1]], "rows of 7 numbers"),
     ],
 )
 def test_malformed_trajectories_are_refused(
@@ -211,6 +215,38 @@ def test_time_ranges_cover_all_the_time_a_record_was_seen() -> None:
     late = Query(time=TimeRange(START + 3 * SECOND, START + 4 * SECOND))
     assert mem.query(late).found
     assert not mem.query(Query(time=late.time, as_of=mem.watermark - 3)).found, "the log did not know that yet"
+
+
+def test_as_of_tells_how_often_and_when_last_as_it_was_known() -> None:
+    mem = memory()
+    seq = mem.remember(observation(0, caption="aaa")).seq
+    first = mem.watermark
+    for i in range(1, 4):
+        mem.remember(observation(i, caption="aaa"))
+    now, then = mem.query(Query()).hits[0], mem.query(Query(as_of=first)).hits[0]
+    assert (now.record.seen_count, now.record.last_seen_ns) == (4, START + 3 * SECOND)
+    assert (then.record.seen_count, then.record.last_seen_ns) == (1, START)
+    assert now.age_s == pytest.approx(86_397) and then.age_s == pytest.approx(86_400)
+    assert mem.query(Query(as_of=first + 1)).hits[0].record.seen_count == 2
+    mem.correct(seq, caption="bbb")
+    assert mem.query(Query(as_of=first)).hits[0].record.observation.caption == "aaa"
+
+
+def test_as_of_knows_the_maps_of_its_time() -> None:
+    mem = memory()
+    mem.set_map("attic")
+    mem.remember(observation(1, (1, 0, 0), "aaa"))
+    then = mem.watermark
+    mem.set_map("cellar")
+    mem.remember(observation(2, (2, 0, 0), "bbb"))
+    assert [hit.map_id for hit in mem.query(Query(as_of=then)).hits] == ["attic"]
+    assert mem.query(Query(as_of=then, near_record=2, radius=1.0)).found
+    with pytest.raises(UnknownMapError, match="not the current map"):
+        mem.query(Query(as_of=then, map_id="cellar"))
+    with pytest.raises(UnknownMapError, match="another map"):
+        mem.query(Query(near_record=2))
+    with pytest.raises(NotFoundError, match="not there yet"):
+        mem.query(Query(as_of=1, near_record=2))
 
 
 def test_vectors_of_two_models_are_never_compared() -> None:

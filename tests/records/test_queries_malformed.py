@@ -11,6 +11,7 @@ from embodied_mem.errors import BadInputError, EmbodiedMemError, NotFoundError
 from embodied_mem.records.query import Query, TimeRange
 from tests.records.builders import memory, observation
 
+BAD_TEXT = b"caf\xe9".decode("utf-8", "surrogateescape")
 ONES, NAN = np.ones(3), np.full(3, np.nan)
 
 MALFORMED: dict[str, dict[str, Any]] = {
@@ -34,7 +35,22 @@ MALFORMED: dict[str, dict[str, Any]] = {
     "box and centre": {"center": ONES, "radius": 1.0, "box": (-ONES, ONES)},
     "every map, one place": {"map_id": "*", "center": ONES, "radius": 1.0},
     "score above one": {"min_score": 3.0},
+    "nan score": {"min_score": float("nan")},
     "empty label": {"labels": ("",)},
+    "half a record": {"k": 2.5},
+    "k that is no number": {"k": float("nan")},
+    "text that is not Unicode": {"text": BAD_TEXT},
+    "label that is not Unicode": {"labels": (BAD_TEXT,)},
+    "robot that is not Unicode": {"robot_id": BAD_TEXT},
+    "box in words": {"box": (("a", "b", "c"), ("d", "e", "f"))},
+    "box of one corner": {"box": (ONES,)},
+    "infinite centre": {"center": ONES * np.inf, "radius": 1.0},
+    "place near record -1": {"near_record": -1},
+    "record of 65 bits": {"near_record": 2**65},
+    "the log before it began": {"as_of": -1},
+    "numbers in words": {"seqs": ("one", "two")},
+    "numbers of 65 bits": {"seqs": (2**65,)},
+    "a table of numbers": {"seqs": np.ones((2, 2), np.int64)},
 }
 
 
@@ -48,6 +64,8 @@ def test_malformed_queries_are_refused(name: str) -> None:
 def test_inverted_times_are_refused() -> None:
     with pytest.raises(BadInputError, match="inverted"):
         TimeRange(5, 5)
+    with pytest.raises(BadInputError, match="64 bits"):
+        TimeRange(0, 2**64)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +91,15 @@ def test_numbers_that_are_no_records_are_named(seq: int) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"position": [np.nan, 0, 0]}, {"position": [1, 2]}, {"orientation": [0, 0, 0, 0]}, {"labels": ["a", "b"]}],
+    [
+        {},
+        {"position": [np.nan, 0, 0]},
+        {"position": [1, 2]},
+        {"position": ["here", 0, 0]},
+        {"orientation": [0, 0, 0, 0]},
+        {"labels": ["a", "b"]},
+        {"caption": BAD_TEXT},
+    ],
 )
 def test_malformed_corrections_change_nothing(change: dict[str, Any]) -> None:
     mem = memory()
@@ -89,6 +115,10 @@ def test_malformed_corrections_change_nothing(change: dict[str, Any]) -> None:
     [
         ("", {}),
         ("*", {}),
+        (BAD_TEXT, {}),
+        ("b", {"parent": "default", "transform": np.full((4, 4), np.nan)}),
+        ("b", {"parent": "default", "transform": "turned"}),
+        ("b", {"parent": "default", "transform": np.eye(4)[[0, 1, 2, 0]]}),
         ("b", {"parent": "nowhere", "transform": np.eye(4)}),
         ("b", {"parent": "default", "transform": np.eye(3)}),
         ("b", {"parent": "default", "transform": np.diag([2.0, 2, 2, 1])}),
