@@ -13,6 +13,9 @@ from embodied_mem.geometry import quaternion_from_matrix
 
 FloatArray = NDArray[np.float64]
 
+_PLANAR = (2, 3, 4)  # z, roll, pitch
+_NO_ESTIMATE = 1e4  # m^2 or rad^2
+
 # Columns: the optical axes in body coordinates.
 BODY_FROM_OPTICAL: FloatArray = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -41,3 +44,15 @@ def body_pose(map_from_optical: ArrayLike) -> tuple[FloatArray, FloatArray]:
     if np.abs(stretch - 1).max() > 0.05 or np.linalg.det(rotation) < 0:
         raise BadInputError("The rotation part of a camera pose is not a rotation.")
     return matrix[:3, 3].copy(), quaternion_from_matrix(rotation @ BODY_FROM_OPTICAL.T)
+
+
+def estimated(covariance: FloatArray) -> FloatArray:
+    """A pose's covariance (6, 6) without what its localiser does not estimate.
+
+    Planar robots write huge variances for height, roll and pitch, which are known: these become 0.
+    """
+    out = np.array(covariance, dtype=np.float64)
+    for axis in _PLANAR:
+        if out[axis, axis] >= _NO_ESTIMATE:
+            out[axis, :] = out[:, axis] = 0
+    return out

@@ -17,7 +17,7 @@ from embodied_mem.recall.asked import Asked, evidence_of
 from embodied_mem.recall.captions import Captions
 from embodied_mem.recall.grammar import Question, parse
 from embodied_mem.recall.patterns import DESCRIBE, FIND, HOW_MANY, IS_THERE, WHEN, WHERE
-from embodied_mem.recall.surroundings import NEAR, holds, landmark
+from embodied_mem.recall.surroundings import NEAR, holds, is_upright, landmark
 from embodied_mem.records.query import EVERY_MAP, Query
 from embodied_mem.records.view import RecordView
 from embodied_mem.records.when import parse_when
@@ -281,8 +281,9 @@ class Recall:
         return asked.anchors
 
     def _landmark_words(self, asked: Asked, thing: Thing) -> str:
-        near = locate_all(self._memory.index, replace(asked.query, time=None), around=thing.position, radius=2 * NEAR)
-        found = landmark(thing, near)
+        query = replace(asked.query, time=None)
+        near = locate_all(self._memory.index, query, around=thing.position, radius=2 * NEAR)
+        found = landmark(thing, near, is_upright(self._memory.index.views(query)))
         return "" if found is None else f" {found[0]} the {found[1].label},"
 
     def _map(self, query: Query) -> str:

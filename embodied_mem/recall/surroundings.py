@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_mem.geometry import rotation_matrices
 from embodied_mem.objects.locate import Located
 from embodied_mem.objects.things import Thing
+from embodied_mem.records.tables import ViewTable
 
 FloatArray = NDArray[np.float64]
 NEAR = 1.5  # metres between the sides of two things that are near each other
@@ -23,8 +25,13 @@ def gap(position: FloatArray, anchor: FloatArray, extent: FloatArray) -> float:
     return float(np.linalg.norm(away))
 
 
+def is_upright(views: ViewTable) -> bool:
+    """Whether the map's z axis is up, as the sensors' upper sides tell: that of hand-held recordings often is not."""
+    return not len(views) or bool(np.median(rotation_matrices(views.orientation)[:, 2, 2]) > 0.5)
+
+
 def holds(relation: str, thing: FloatArray, anchor: Thing, radius: float | None = None) -> bool:
-    """Whether something at `thing` (3,) stands in the relation to the anchor."""
+    """Whether something at `thing` (3,) stands in the relation to the anchor, in a map whose z axis is up."""
     if radius is not None:
         return float(np.linalg.norm(thing[:2] - anchor.position[:2])) <= radius
     apart = gap(thing, anchor.position, anchor.extent)
@@ -39,8 +46,11 @@ def holds(relation: str, thing: FloatArray, anchor: Thing, radius: float | None 
     return apart <= NEAR
 
 
-def landmark(thing: Thing, everything: Sequence[Located]) -> tuple[str, Thing] | None:
-    """How a thing is best placed for a person: on or near the closest piece of furniture that is there now."""
+def landmark(thing: Thing, everything: Sequence[Located], upright: bool = True) -> tuple[str, Thing] | None:
+    """How a thing is best placed for a person: on or near the closest piece of furniture that is there now.
+
+    Where the map is not `upright`, nothing is said to be on anything.
+    """
     best: tuple[float, str, Thing] | None = None
     for located in everything:
         for other in located.here:
@@ -50,7 +60,7 @@ def landmark(thing: Thing, everything: Sequence[Located]) -> tuple[str, Thing] |
             if np.linalg.norm(other.position - thing.position) < 1e-6:
                 continue
             apart = gap(thing.position, other.position, other.extent)
-            relation = "on" if holds("on", thing.position, other) else "near"
+            relation = "on" if upright and holds("on", thing.position, other) else "near"
             rank = apart - (1.0 if relation == "on" else 0.0)
             if apart <= NEAR and (best is None or rank < best[0]):
                 best = (rank, relation, other)

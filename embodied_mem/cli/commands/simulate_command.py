@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sim.house.simulator import HouseSimulator, SimFrame
 
 HELP = "drive through the simulated house and record a bag"
-_RATE = 1.0  # pictures a second: enough to see everything, and few megabytes
+_RATE = 2.0  # pictures a second: enough to see what is moved, and a few megabytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

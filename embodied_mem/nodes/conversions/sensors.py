@@ -28,6 +28,7 @@ from embodied_mem.nodes.conversions.basics import (
 from embodied_mem.nodes.sync import PoseSample
 from embodied_mem.perception.depth import Intrinsics, metres
 from embodied_mem.perception.detector import Boxes2D
+from embodied_mem.perception.frames import estimated
 
 # encoding -> type, channels, order of the channels that gives RGB
 _ENCODINGS: dict[str, tuple[str, int, tuple[int, ...] | None]] = {
@@ -121,7 +122,7 @@ def pose_of(message: Any) -> PoseSample:
     inner, covariance = message.pose, None
     if hasattr(inner, "covariance"):
         matrix = np.array(inner.covariance, dtype=np.float64).reshape(6, 6)
-        covariance, inner = (matrix if matrix.any() else None), inner.pose
+        covariance, inner = (estimated(matrix) if matrix.any() else None), inner.pose
     return PoseSample(
         stamp_to_ns(message.header.stamp), position_of(inner), orientation_of(inner), covariance,
         message.header.frame_id,

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from embodied_mem.errors import BadInputError
 from embodied_mem.perception.depth import Intrinsics, metres
 from embodied_mem.perception.detector import Boxes2D
+from embodied_mem.perception.frames import estimated
 from embodied_mem.perception.readers.images import decode_depth, decode_rgb
 
 FloatArray = NDArray[np.float64]
 _POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}  # sensor_msgs/PointField
-_UNKNOWN = 1e4  # m^2 or rad^2: no estimate
 _COLORS = {"rgb8": (3, (0, 1, 2)), "bgr8": (3, (2, 1, 0)), "rgba8": (4, (0, 1, 2)), "bgra8": (4, (2, 1, 0))}
 _DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 
@@ -43,7 +43,7 @@ def pose(message: Any) -> tuple[FloatArray, FloatArray]:
 def covariance(message: Any) -> FloatArray | None:
     """Odometry or PoseWithCovarianceStamped -> (6, 6); None where there is none (PoseStamped, all zeros, not finite).
 
-    Planar robots write huge variances for the height, roll and pitch that they do not estimate: these become 0.
+    What a planar robot does not estimate becomes 0 (`frames.estimated`).
     """
     values = getattr(message.pose, "covariance", None)
     if values is None:
@@ -51,10 +51,7 @@ def covariance(message: Any) -> FloatArray | None:
     matrix = np.array(values, dtype=np.float64).reshape(6, 6)
     if not matrix.any() or not np.isfinite(matrix).all():
         return None
-    for axis in (2, 3, 4):
-        if matrix[axis, axis] >= _UNKNOWN:
-            matrix[axis, :] = matrix[:, axis] = 0
-    return matrix
+    return estimated(matrix)
 
 
 def detections(message: Any) -> tuple[Boxes2D, str, tuple[str, ...]]:
