@@ -7,6 +7,7 @@ want of a pattern: such a question has the kind `search` and `parsed` False.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 
 from embodied_mem.errors import BadInputError
@@ -85,6 +86,8 @@ class Question:
 def parse(text: str) -> Question:
     """The typed query for a question. Raises BadInputError for an empty or endless one."""
     words = re.sub(r"(?:,? please)?[?!.;]*$", "", " ".join(text.lower().replace("\u2019", "'").split())).strip()
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in words):
+        raise BadInputError("The question holds characters that are no text: decode it from its encoding first.")
     if not re.search(r"\w", words):
         raise BadInputError("The question is empty: ask for example 'where is the mug?'.")
     if len(words.split()) > MAX_WORDS:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.errors import EmbodiedMemError, ModelMismatchError, UnavailableError
+from embodied_mem.errors import ModelMismatchError, UnavailableError
 from embodied_mem.inference.protocols import Embedder
 from embodied_mem.records.blocks import as_corrected
 from embodied_mem.records.commands import Correct
@@ -200,7 +200,7 @@ class RecordView:
             return
         try:
             vectors = self.embedder.embed([text for _, text in texts])
-        except EmbodiedMemError:
+        except Exception:  # of whatever runtime executes the model: the text is remembered without its vector
             self.counters["embedding_failed"] += len(texts)
             return
         self._keep_vectors(np.array([seq for seq, _ in texts]), vectors, self.embedder.name)

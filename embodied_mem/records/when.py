@@ -45,7 +45,12 @@ def parse_when(
             "The time is empty: say for example 'last 5 min', 'yesterday morning' or 'before record 12'."
         )
     for rule in (_span, _around_record, _open_ended, _between, _relative, _day, _absolute):
-        found = rule(words, now_ns, stamp_of, zone)
+        try:
+            found = rule(words, now_ns, stamp_of, zone)
+        except OverflowError as error:
+            raise BadInputError(
+                f"The time {text!r} lies beyond the calendar: name one between 1700 and 2200."
+            ) from error
         if found is not None:
             return found
     raise BadInputError(

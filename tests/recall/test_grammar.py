@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.recall.grammar import MAX_WORDS, Place, Question, parse
@@ -18,6 +20,11 @@ def at(x: float, y: float, z: float = 0.0, radius: float | None = None) -> Place
 
 
 HERE = Place("here")
+_SOUP = (
+    "where is the a mug on in near before after last 5 min yesterday between 9:00 9999-12-31 and 10 how many are there "
+    "did you see what when within m of (1,2) here still describe find me to from was been moved record 12 please"
+)
+WORDS = tuple(_SOUP.split())
 YESTERDAY, LAST_HOUR = "yesterday", "in the last hour"
 
 QUESTIONS: dict[str, Question] = {
@@ -162,6 +169,29 @@ def test_an_empty_question_is_refused(text: str) -> None:
 def test_an_endless_question_is_refused() -> None:
     with pytest.raises(BadInputError, match=f"over {MAX_WORDS} words"):
         parse("where is the mug " * MAX_WORDS)
+
+
+def test_every_script_is_text() -> None:
+    assert parse("where is the \u0645\u06cc\u200c\u0632?").what == "\u0645\u06cc\u200c\u0632"
+    assert parse("where is the caf\u00e9 cup?").what == "caf\u00e9 cup"
+
+
+@pytest.mark.parametrize("text", ["where is the \ud800 mug?", "where is\x00 the mug?"])
+def test_what_is_no_text_is_refused(text: str) -> None:
+    with pytest.raises(BadInputError, match="decode it"):
+        parse(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(words=st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=60))
+def test_any_words_become_a_query_or_are_refused_with_a_sentence(words: str) -> None:
+    try:
+        question = parse(words)
+    except BadInputError as error:
+        assert str(error).endswith(".")
+        return
+    assert question.kind and str(question)
+    assert question.what or question.kind == "describe"
 
 
 def test_a_query_says_what_it_is() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError, ModelMismatchError, NotFoundError, RefusedError, UnknownMapError
 from embodied_mem.records.index import RecordIndex
@@ -260,6 +262,26 @@ def test_vectors_of_two_models_are_never_compared() -> None:
     with pytest.raises(ModelMismatchError, match="7 numbers"):
         mem.query(Query(vector=np.ones(7, np.float32), vector_model="letters"))
     assert mem.counters["model_mismatch"] == 1
+
+
+def test_a_model_that_fails_is_counted_and_the_text_kept() -> None:
+    class Broken(LetterEmbedder):
+        working = False
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if not self.working:
+                raise RuntimeError("out of memory")
+            return super().embed(texts)
+
+    model = Broken()
+    mem = memory(embedder=model)
+    seq = mem.remember(observation(1, caption="aaa")).seq
+    assert mem.counters["embedding_failed"] == 1
+    assert mem.query(Query()).hits[0].record.observation.caption == "aaa"
+    model.working = True
+    assert "has a vector yet" in mem.query(Query(text="aaa")).reason
+    assert list(mem.embed_missing()) == [0]
+    assert mem.query(Query(text="aaa")).hits[0].record.seq == seq
 
 
 def test_a_second_start_continues_and_equals_the_first(tmp_path: Path) -> None:

@@ -81,7 +81,21 @@ def test_another_time_zone_moves_the_day() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["", "  ", "when pigs fly", "last", "before", "2026-13-40", "between dog and cat", "at 77:00"]
+    "words",
+    [
+        "",
+        "  ",
+        "when pigs fly",
+        "last",
+        "before",
+        "2026-13-40",
+        "between dog and cat",
+        "at 77:00",
+        "9999-12-31",
+        "before 9999-12-31",
+        "since 0001-01-01",
+        "last 99999999999999 years",
+    ],
 )
 def test_anything_else_is_refused_with_examples(words: str) -> None:
     with pytest.raises(BadInputError):
