@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.records.history import State
-from embodied_mem.records.observation import Detections, Observation
+from embodied_mem.records.observation import Detections, Observation, fingerprint
 from embodied_mem.records.versions import NO_ROW, Block
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def block_of_observations(index: RecordIndex, seqs: NDArray[np.int64], found: Se
         positions=np.array([obs.position for obs in found], dtype=np.float64),
         orientations=np.array([obs.orientation for obs in found], dtype=np.float64),
         codes=np.array(codes, dtype=np.int32), texts=seqs, views=index.views_seen.append([obs.view for obs in found]),
+        prints=np.array([fingerprint(obs) for obs in found], dtype=np.int64),
         owner=np.repeat(np.arange(len(found)), [len(each) for each in seen]).astype(np.int32),
         labels=np.array(labels, dtype=np.int32),
         scores=np.concatenate([each.scores for each in seen]), centers=np.concatenate([each.centers for each in seen]),
@@ -56,6 +57,7 @@ def block_of_commands(index: RecordIndex, seqs: NDArray[np.int64], valid_from: i
         seqs=seqs, valid_from=np.full(len(seqs), valid_from), first_seen=state.stamps,
         last_seen=table.last_seen.data[table.current_row.data[seqs]], positions=state.positions,
         orientations=state.orientations, codes=codes, texts=state.texts, views=table.views.data[base],
+        prints=table.prints.data[base],
         owner=owner.astype(np.int32), labels=np.array(index.labels_seen.codes(state.labels), dtype=np.int32),
         scores=table.scores.data[which], centers=state.centers, sizes=table.sizes.data[which], yaws=state.yaws,
     )  # fmt: skip

@@ -46,13 +46,6 @@ class Folder:
         newest.seen_ns = obs.stamp_ns
         return newest.seq
 
-    def duplicate_of(self, obs: Observation) -> int | None:
-        """The record that is this very observation: same stamp, robot, sensor and content (a bag played twice)."""
-        for seq in self._index.stamped(obs.stamp_ns, obs.robot_id, obs.position).tolist():
-            if self._index.labels_of(seq) == _labels(obs):
-                return int(seq)
-        return None
-
 
 def _labels(obs: Observation) -> list[str]:
     return sorted(label.strip().lower() for label in obs.detections.labels)

@@ -23,6 +23,7 @@ from embodied_mem.records.growable import Growable
 from embodied_mem.records.history import History
 from embodied_mem.records.maps import MapRegistry
 from embodied_mem.records.names import Names
+from embodied_mem.records.observation import Observation, fingerprint
 from embodied_mem.records.query import Query
 from embodied_mem.records.repetitions import Repetitions
 from embodied_mem.records.sensing import ViewColumns
@@ -251,23 +252,20 @@ class RecordIndex:
         with self.lock:
             return self.table.seqs.data[resolve(self, query).select()]
 
-    def stamped(self, stamp_ns: int, robot_id: str, position: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Records of this robot made, before any correction, at exactly this time and sensor position."""
+    def same(self, obs: Observation) -> int | None:
+        """The record that was this very observation: the same time, robot, sensor, place and words."""
         with self.lock:
-            table, robot = self.table, self.robots.find(robot_id)
-            if robot is None or stamp_ns > table.by_time.largest or np.shape(position) != (3,):
-                return np.zeros(0, np.int64)
-            rows = table.by_time.rows(np.array([stamp_ns]), np.array([stamp_ns + 1]))
-            same = (table.first_seen.data[rows] == stamp_ns) & (table.codes.data[rows, 1] == robot)
+            table, robot = self.table, self.robots.find(obs.robot_id)
+            if robot is None or obs.stamp_ns > table.by_time.largest:
+                return None
+            rows = table.by_time.rows(np.array([obs.stamp_ns]), np.array([obs.stamp_ns + 1]))
+            same = (table.first_seen.data[rows] == obs.stamp_ns) & (table.codes.data[rows, 1] == robot)
             same &= (table.previous.data[rows] == NO_ROW) & (table.hidden.data[rows] == 0)
-            same &= (np.abs(table.positions.data[rows] - position) < 1e-6).all(axis=1)
-            return table.seqs.data[rows[same]]
-
-    def labels_of(self, seq: int) -> list[str]:
-        """The labels of a record's detections as first recorded, sorted."""
-        with self.lock:
-            own = slice(*self.table.spans.data[self.table.first_row.data[seq]])
-            return sorted(self.labels_seen[code] for code in self.table.labels.data[own])
+            same &= (np.abs(table.positions.data[rows] - obs.position) < 1e-6).all(axis=1)
+            if not same.any():
+                return None
+            same &= table.prints.data[rows] == fingerprint(obs)
+            return int(table.seqs.data[rows[same]].min()) if same.any() else None
 
     def usable(self, seq: int) -> bool:
         """Whether a record stands as it was recorded: neither forgotten nor corrected."""

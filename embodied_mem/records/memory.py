@@ -258,7 +258,7 @@ class RecordMemory(RecordView):
         now = self.clock()
         self.gate.check(obs)
         obs = self._place_in_map(obs)
-        same = self._folder.duplicate_of(obs)
+        same = self.index.same(obs)  # a bag played twice
         if same is not None:
             self.counters["duplicate"] += 1
             return Admitted(same, folded=True)

@@ -7,6 +7,7 @@ Frames. `position` and `orientation` are the *sensor's* pose in `frame_id` (REP 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,3 +113,10 @@ class Record:
     logged_ns: int
     seen_count: int = 1
     last_seen_ns: int = 0
+
+
+def fingerprint(obs: Observation) -> int:
+    """A number (64 bits) for what a sensor said: alike for the same sensor, caption and labels, in any order."""
+    labels = sorted(label.strip().lower() for label in obs.detections.labels)
+    said = "\0".join((obs.sensor_id, obs.caption, *labels))
+    return int.from_bytes(hashlib.blake2b(said.encode(), digest_size=8).digest(), "little", signed=True)

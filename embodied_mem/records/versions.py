@@ -32,6 +32,7 @@ class Block:
     codes: NDArray[np.int32]  # (n, 3): map, robot, session
     texts: NDArray[np.int64]  # number of the entry whose caption the version carries
     views: NDArray[np.int32]  # row of the view table, or NO_ROW
+    prints: NDArray[np.int64]  # what the sensor said, as a number
     owner: NDArray[np.int32]  # (m,)
     labels: NDArray[np.int32]  # (m,)
     scores: NDArray[np.float64]  # (m,)
@@ -96,6 +97,7 @@ class VersionTable:
         self.codes = Growable(np.int32, 3)
         self.texts = Growable(np.int64)
         self.views = Growable(np.int32)
+        self.prints = Growable(np.int64)
         self.slots = Growable(np.int32)  # row of the vector matrix, or NO_ROW
         self.previous = Growable(np.int32)  # the version before this one, or NO_ROW
         self.spans = Growable(np.int32, 2)  # first and last + 1 of its detections
@@ -147,6 +149,7 @@ class VersionTable:
         self.codes.extend(block.codes)
         self.texts.extend(block.texts)
         self.views.extend(block.views)
+        self.prints.extend(block.prints)
         self.slots.extend(self.slot_of_text.data[block.texts])
         self.previous.extend(before)
         self._append_detections(block, rows)

@@ -208,6 +208,22 @@ def test_a_bag_played_twice_adds_nothing() -> None:
     assert len(mem.index) == 30 and mem.counters["duplicate"] == 30
 
 
+def test_what_two_sensors_say_at_one_time_and_place_is_kept() -> None:
+    mem = memory()
+    said = [
+        observation(1, caption="a mug", sensor_id="front"),
+        observation(1, caption="a mug", sensor_id="rear"),
+        observation(1, caption="a door", sensor_id="front"),
+        observation(1, caption="a mug", sensor_id="front", robot_id="another"),
+        observation(1, caption="a mug", sensor_id="front", detections=detections(["mug"])),
+    ]
+    assert not any(outcome.folded for outcome in mem.remember_many(said) if isinstance(outcome, Admitted))
+    assert len(mem.index) == 5
+    mem.start_session()
+    again = mem.remember_many(said)
+    assert all(outcome.folded for outcome in again if isinstance(outcome, Admitted)) and len(mem.index) == 5
+
+
 def test_time_ranges_cover_all_the_time_a_record_was_seen() -> None:
     mem = memory()
     for i in range(6):
