@@ -63,4 +63,6 @@ def _same_scene(a: Observation, b: Observation) -> bool:
     if not len(a.detections):
         return True
     gaps = np.linalg.norm(a.detections.centers[:, None] - b.detections.centers[None], axis=-1)
-    return bool(gaps.min(axis=1).max() <= _DRIFT)
+    kinds_a, kinds_b = (np.array([label.strip().lower() for label in o.detections.labels]) for o in (a, b))
+    gaps[kinds_a[:, None] != kinds_b[None]] = np.inf
+    return bool(max(gaps.min(axis=1).max(), gaps.min(axis=0).max()) <= _DRIFT)

@@ -196,6 +196,14 @@ def test_standing_still_is_counted_not_stored() -> None:
     assert mem.remember(observation(5, caption="aaa", detections=detections(["mug", "hat"]))).folded is False
 
 
+def test_things_that_change_places_are_news() -> None:
+    mem = memory()
+    left, right = [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]
+    mem.remember(observation(0, caption="", detections=detections(["mug", "vase"], [left, right])))
+    assert mem.remember(observation(1, caption="", detections=detections(["vase", "mug"], [right, left]))).folded
+    assert not mem.remember(observation(2, caption="", detections=detections(["mug", "vase"], [right, left]))).folded
+
+
 def test_a_bag_played_twice_adds_nothing() -> None:
     mem = memory()
     run = [observation(i, (i, 0, 0), f"a{i}", session_id="one") for i in range(30)]
