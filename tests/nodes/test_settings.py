@@ -46,7 +46,8 @@ def test_launch_files_set_only_parameters_that_there_are(file: Path) -> None:
     assert {"record", "recall", "perception", "manager"} <= {body["name"] for body in nodes}
     for body in nodes:
         known = {item.name for item in fields(SETTINGS[body["name"]])} | {"use_sim_time"}
-        assert body["exec"] == f"{body['name']}_node" and body["respawn"] is True
+        assert body["exec"] == f"{body['name']}_node"
+        assert body["respawn"] == "true"  # a text: launch reads it as a substitution and refuses a YAML boolean
         for entry in body["param"]:
             assert "from" in entry or entry["name"] in known, entry
 
