@@ -43,7 +43,7 @@ class RecordLog:
     """
 
     def __init__(self, folder: str | Path, *, read_only: bool = False) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.read_only = read_only
         self._lock = self._open_folder()
         self._read_lock = threading.Lock()

@@ -47,6 +47,12 @@ def test_numbers_start_at_one_and_have_no_gaps(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    RecordLog("~/memory").close()
+    assert (tmp_path / "memory" / "log.db").exists()
+
+
 def test_entries_can_be_read_before_they_are_on_disk(tmp_path: Path) -> None:
     log = RecordLog(tmp_path)
     log.append([draft(0)], durable=True)
