@@ -32,7 +32,7 @@ def check(folder: str | Path) -> CheckReport:
     report = CheckReport()
     log = RecordLog(folder, read_only=True)
     try:
-        report.problems.extend(_database_problems(Path(folder)))
+        report.problems.extend(_database_problems(log.folder))
         try:
             _check_entries(log, report)
         except StorageError as error:
