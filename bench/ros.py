@@ -160,10 +160,8 @@ def query_times(report: Report, size: Size) -> None:
     )
     fresh = timings["text never asked before"]
     report.bar("Query k = 10 round trip p99 (ms), by a new text", fresh.quantile_ms(0.99), at_most=20, why_open=why)
-    report.note(
-        f"A new text takes {fresh.quantile_ms(0.5) - text.quantile_ms(0.5):.1f} ms longer (p50), nearly all of it for its "
-        "vector (bench/embed)."
-    )
+    longer = fresh.quantile_ms(0.5) - text.quantile_ms(0.5)
+    report.note(f"A new text takes {longer:.1f} ms longer (p50), nearly all of it for its vector (bench/embed).")
 
 
 class Records:

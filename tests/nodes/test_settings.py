@@ -50,6 +50,10 @@ def test_launch_files_set_only_parameters_that_there_are(file: Path) -> None:
         assert body["respawn"] == "true"  # a text: launch reads it as a substitution and refuses a YAML boolean
         for entry in body["param"]:
             assert "from" in entry or entry["name"] in known, entry
+            if entry.get("name") == "use_sim_time":
+                assert entry["value"] is True or entry["value"].startswith("$(var ")
+            elif "from" not in entry and not str(entry["value"]).startswith("$(var "):
+                build(body["name"], SETTINGS[body["name"]], {entry["name"]: entry["value"]})  # a quoted true is a text
 
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
