@@ -20,6 +20,7 @@ _FRESH_NS = 1_000_000_000
 _STEP, _TURN = 0.15, 0.2  # metres, radians to a view that is independent of the last one
 _SAME = 0.1  # what a view from the same pose says, against an independent one
 _PATIENCE = 0.2  # what a second at one pose adds
+_USUAL_REACH, _GUESSED = 3.0, 5  # metres; how many detections that guess is worth
 _TOLD = 2.0  # what an observation says in which no detector ran
 _SAME_PLACE = 0.2  # metres between the centres of one thing under two names
 _SAME_SIZE = 6.0  # ratio of their volumes
@@ -218,5 +219,6 @@ def _weights(found: DetectionTable) -> FloatArray:
 
 
 def _reach(found: DetectionTable) -> float:
-    """Metres within which this kind is recognised: where nine in ten of its detections were made."""
-    return float(max(np.percentile(np.linalg.norm(found.center - found.sensor, axis=1), 85), 1.5))
+    """Metres within which this kind is recognised: where most of its detections were made, a guess while few are."""
+    n, typical = len(found), float(np.percentile(np.linalg.norm(found.center - found.sensor, axis=1), 85))
+    return max((n * typical + _GUESSED * _USUAL_REACH) / (n + _GUESSED), 1.5)

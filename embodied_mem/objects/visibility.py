@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from embodied_mem.geometry import rotation_matrices, spherical
 from embodied_mem.records.tables import ViewTable
 
-_MARGIN = 0.12  # share of the field of view at its border where detectors see only parts of things
+_MARGIN = 0.07  # share of the field of view at its border where detectors see only parts of things
 
 
 HIDDEN, FILLED, OPEN = 0, 1, 2

@@ -156,16 +156,18 @@ class Recall:
             text += f" at {say.place(thing.position)}, last seen {say.ago((asked.now - thing.last_seen) * 1e-9)}"
             return self._answer(asked, True, text, thing.was_there if past else thing.present, thing, thing.evidence)
         gone = [thing for thing in things if thing.was_there >= PRESENT]
-        if gone:
-            return self._gone(asked, located, max(gone, key=lambda thing: thing.last_seen))
         elsewhere = located.here
+        if gone and not elsewhere:
+            return self._gone(asked, located, max(gone, key=lambda thing: thing.last_seen))
         if elsewhere and asked.question.place is not None:
             thing = elsewhere[0]
             text = (
                 f"no, but {say.one(thing.label)} is{self._landmark_words(asked, thing)} at {say.place(thing.position)}"
             )
-            answer = self._answer(asked, False, text, thing.present, thing, thing.evidence)
-            return replace(answer, position=None, reason=f"None was seen{asked.where_words()}.")
+            sure = thing.present * (1 - max((left.present for left in things), default=0.0))
+            answer = self._answer(asked, False, text, sure, thing, thing.evidence)
+            was = " any more" if gone else ""
+            return replace(answer, position=None, reason=f"None is{asked.where_words()}{was}.")
         return self._not_found(asked, located, "it was never seen for certain")
 
     def _describe(self, asked: Asked) -> Answer:
