@@ -180,6 +180,7 @@ class Records:
 
         self.at: dict[int, int] = {}
         self.health: dict[str, dict[str, str]] = {}
+        self.heard = threading.Event()  # set with every word of health
         self.context = Context()
         rclpy.init(context=self.context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node("witness", context=self.context)
@@ -198,6 +199,7 @@ class Records:
     def _hear(self, message: Any) -> None:
         for status in message.status:
             self.health[status.name] = {item.key: item.value for item in status.values}
+        self.heard.set()
 
     def losses(self) -> str:
         """What the nodes say was lost on the way, by name."""
@@ -224,9 +226,9 @@ def image_to_record(report: Report, size: Size, name: str, perception: dict[str,
     ):
         witness = Records()
         camera = [sys.executable, "-m", "bench.ros_camera", str(size.frames), str(RATE)]
-        begin = {node: _cpu_s(supervisor, node) for node in ("record", "perception")}
+        begin = {node: cpu_s(supervisor, node) for node in ("record", "perception")}
         sent = subprocess.run(camera, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-        spent = {node: (_cpu_s(supervisor, node) - begin[node]) / size.frames * 1e3 for node in begin}
+        spent = {node: (cpu_s(supervisor, node) - begin[node]) / size.frames * 1e3 for node in begin}
         witness.close()
     stamps = [int(stamp) for stamp in sent]
     lost = sum(stamp not in witness.at for stamp in stamps)
@@ -249,7 +251,7 @@ def _quantiles(timing: Timing) -> list[float | int]:
             len(timing.seconds)]  # fmt: skip
 
 
-def _cpu_s(supervisor: Supervisor, node: str) -> float:
+def cpu_s(supervisor: Supervisor, node: str) -> float:
     """CPU seconds of a node's process so far (Linux)."""
     supervisor.wait_for(lambda status: status[node].running, _PATIENCE_S)
     fields = Path(f"/proc/{supervisor.pid_of(node)}/stat").read_text().rpartition(")")[2].split()
