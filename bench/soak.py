@@ -1,8 +1,8 @@
 """An hour of a robot's life: 640 x 480 RGB-D with detections at 10 Hz through the nodes as processes, and questions.
 
 The robot (bench/soak_camera.py) never stands still, so every frame is a record with its vector; clouds and thumbnails
-are kept as the defaults say. Once a second another process asks a query, every ten seconds also where a thing is. Shown: frames lost, CPU
-and resident memory of each node, and whether it grows by more than what memory holds. What memory holds grows with the
+are kept as the defaults say. Once a second another process asks a query, every ten seconds also where a thing is.
+Shown: frames lost, CPU and resident memory of each node, and whether it grows by more than what memory holds. What memory holds grows with the
 records, as it must; so the nodes are started again at the end on the same log, and a process that ran for an hour may
 not be larger than one that has just read what it wrote.
 
@@ -211,7 +211,8 @@ def show(report: Report, size: Size, found: dict[str, Any], fresh: dict[str, flo
     rows = [
         [
             node, samples.cpu_percent(node, size.warm_up), max(samples.resident[node]),
-            samples.growth(node, size.warm_up), samples.bytes_a_record(node, size.warm_up), found["final"].get(node), fresh.get(node),
+            samples.growth(node, size.warm_up), samples.bytes_a_record(node, size.warm_up),
+            found["final"].get(node), fresh.get(node),
         ]
         for node in samples.resident
     ]  # fmt: skip
