@@ -2,9 +2,9 @@
 
 The robot (bench/soak_camera.py) never stands still, so every frame is a record with its vector; clouds and thumbnails
 are kept as the defaults say. Once a second another process asks a query, every ten seconds also where a thing is.
-Shown: frames lost, CPU and resident memory of each node, and whether it grows by more than what memory holds. What memory holds grows with the
-records, as it must; so the nodes are started again at the end on the same log, and a process that ran for an hour may
-not be larger than one that has just read what it wrote.
+Shown: frames lost, CPU and resident memory of each node, and whether it grows by more than what memory holds. What
+memory holds grows with the records, as it must; so the nodes are started again at the end on the same log, and a
+process that ran for an hour may not be much larger than one that has just read what it wrote.
 
 Partial figures go to runs/soak.json every minute.
 """
