@@ -60,13 +60,16 @@ class Row:
     caption: str
     body: bytes
 
-    def crc(self) -> int:
-        """CRC-32 over every column, so that a flipped bit in any of them is found."""
-        columns = (
+    def columns(self) -> tuple[int | float | str | bytes, ...]:
+        """What is stored, in the order of the table's columns."""
+        return (
             self.seq, self.kind, self.stamp_ns, self.logged_ns, self.robot, self.session, self.sensor, self.map,
             self.x, self.y, self.z, self.caption, self.body,
         )  # fmt: skip
-        return zlib.crc32(msgpack.packb(columns))
+
+    def crc(self) -> int:
+        """CRC-32 over every column, so that a flipped bit in any of them is found."""
+        return zlib.crc32(msgpack.packb(self.columns()))
 
 
 def blob_name(data: bytes) -> str:
@@ -143,7 +146,7 @@ def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, by
         body["cloud"] = blob_name(cloud)
     if obs.thumbnail:
         body["thumbnail"] = blob_name(obs.thumbnail)
-    x, y, z = (float(value) for value in obs.position)
+    x, y, z = map(float, obs.position)
     row = Row(
         entry.seq, int(entry.kind), obs.stamp_ns, entry.logged_ns,
         obs.robot_id, obs.session_id, obs.sensor_id, obs.map_id,

@@ -76,7 +76,8 @@ class RecordLog:
         """
         self._require_writer()
         with self._state:
-            entries = [replace(draft, seq=self._watermark + 1 + i) for i, draft in enumerate(drafts)]
+            numbered = enumerate(drafts, self._watermark + 1)
+            entries = [draft if draft.seq == seq else replace(draft, seq=seq) for seq, draft in numbered]
             self._pending.update((entry.seq, entry) for entry in entries)
             self._watermark += len(entries)
             self._state.notify_all()
@@ -288,7 +289,7 @@ class RecordLog:
         self._writer.execute("BEGIN IMMEDIATE")
         self._writer.executemany(
             f"INSERT INTO entries ({_ROW}) VALUES ({','.join('?' * 14)})",
-            ((*(getattr(row, name) for name in Row.__slots__), row.crc()) for row, _ in packed),
+            ((*row.columns(), row.crc()) for row, _ in packed),
         )
         self._writer.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", map(_vector_row, vectors))
         self._writer.execute("COMMIT")

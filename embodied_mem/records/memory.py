@@ -254,10 +254,10 @@ class RecordMemory(RecordView):
             yield from batch
 
     def _admit(self, observation: Observation, drafts: list[Entry]) -> Admitted:
-        obs = normal(replace(observation, session_id=observation.session_id or self.session_id))
+        obs = normal(self._filled_in(observation))
         now = self.clock()
         self.gate.check(obs)
-        obs = self._place_in_map(obs)
+        self._check_map(obs)
         same = self.index.same(obs)  # a bag played twice
         if same is not None:
             self.counters["duplicate"] += 1
@@ -276,15 +276,18 @@ class RecordMemory(RecordView):
         drafts.append(Entry(next_seq, Kind.OBSERVATION, now, observation=as_logged(obs)))
         return Admitted(next_seq)
 
-    def _place_in_map(self, obs: Observation) -> Observation:
-        """Give an observation without a map the current one; the first of all may name the first map."""
-        if not obs.map_id:
-            return replace(obs, map_id=self.map_id or DEFAULT_MAP)
+    def _filled_in(self, obs: Observation) -> Observation:
+        """The observation with the current session and map where it names none; the first may name the first map."""
+        if obs.session_id != "" and obs.map_id != "":
+            return obs
+        session = self.session_id if obs.session_id == "" else obs.session_id
+        return replace(obs, session_id=session, map_id=(self.map_id or DEFAULT_MAP) if obs.map_id == "" else obs.map_id)
+
+    def _check_map(self, obs: Observation) -> None:
         if self.map_id and obs.map_id not in self.maps:
             self.gate.refuse(
                 RefusedError(f"The map {obs.map_id!r} is not known: start it with SetMap first.", "unknown_map")
             )
-        return obs
 
     def _start_map(self, map_id: str) -> None:
         """The first observation of all starts the first map."""
@@ -334,7 +337,7 @@ class RecordMemory(RecordView):
                 and entry.observation.caption.strip()
             ]
         )
-        published = [self._with_vector(entry) for entry in entries]
+        published = [self._with_vector(entry) for entry in entries] if self._listeners else []
         for listener in self._listeners:
             listener(published)
         if durable:  # at the end: should the disk refuse, the log holds the entries all the same, and so must we

@@ -51,7 +51,7 @@ def normal(obs: Observation) -> Observation:
 def is_finite(values: object) -> bool:
     """Whether `values` are numbers, none of them NaN or infinite."""
     try:
-        return bool(np.all(np.isfinite(np.asarray(values, dtype=np.float64))))
+        return bool(np.isfinite(np.asarray(values, dtype=np.float64)).all())
     except (TypeError, ValueError):
         return False
 
