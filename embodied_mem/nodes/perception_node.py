@@ -160,6 +160,9 @@ class PerceptionNode(MemoryNode):
 
     def _perceive(self, frames: Sequence[Any]) -> None:
         for name, info, (stamp_ns, message, parts, pose) in frames:
+            if name == "image" and info is None:  # not the frame's fault: a simulator may send it again
+                self.counters["frames_without_camera_info"] += 1
+                continue
             try:
                 seen = self._perceivers[name](stamp_ns, message, parts, pose, info)
             except EmbodiedMemError as error:
@@ -182,9 +185,6 @@ class PerceptionNode(MemoryNode):
         self._events.publish(event)
 
     def _camera(self, stamp_ns: int, image: Any, parts: Any, pose: Any, info: Any) -> Observation | None:
-        if info is None:
-            self.counters["frames_without_camera_info"] += 1
-            return None
         boxes = parts.get("detections_2d")
         return self._perceiver.camera(
             stamp_ns, sensors.rgb_of(image), sensors.depth_of(parts["depth"]), sensors.intrinsics_of(info), pose,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from embodied_mem_msgs.msg import ImageDetections
+from embodied_mem_msgs.msg import ImageDetections, MemoryEvent
 from embodied_mem_msgs.msg import Observation as ObservationMsg
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
@@ -292,10 +292,14 @@ def test_a_camera_alone_reads_compressed_images_and_needs_its_camera_info(graph:
         message.header.stamp = ns_to_stamp(stamp)
         robot.send(CompressedImage, "image", message)
 
+    events = graph.inbox(MemoryEvent, "memory_events", qos.EVENTS)
+    until(lambda: robot.node._events.get_subscription_count(), "the reader of events")
     robot.refusal("frames_without_camera_info", lambda: send(now_ns(), buffer.getvalue()))
+    assert not events.messages  # nothing is said of the frame: whoever waits for it may send it again
     robot.info(now_ns())
     until(lambda: robot.node._camera_info is not None, "camera_info")
     robot.refusal("malformed", lambda: send(now_ns(), buffer.getvalue()[:100]))
+    assert events.wait().type == "skipped"
     stamp = now_ns()
     send(stamp, buffer.getvalue())
     found = robot.sees(stamp)
