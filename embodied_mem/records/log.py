@@ -6,6 +6,7 @@ waits for it (`durable=True`, `flush`). Numbers start at 1 and have no gaps.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import zlib
@@ -58,6 +59,8 @@ class RecordLog:
         self._state = threading.Condition()
         self._pending: dict[int, Entry] = {}
         self._pending_vectors: list[VectorRow] = []
+        self._pending_settings: dict[str, str] = {}
+        self._asked = self._stored = 0  # calls that left something to be stored, and how many of them are on disk
         self._durable = self._watermark
         self._failure: Exception | None = None
         self._rush = self._closing = False
@@ -80,6 +83,7 @@ class RecordLog:
             entries = [draft if draft.seq == seq else replace(draft, seq=seq) for seq, draft in numbered]
             self._pending.update((entry.seq, entry) for entry in entries)
             self._watermark += len(entries)
+            self._asked += 1
             self._state.notify_all()
         if durable:
             self.flush()
@@ -90,15 +94,16 @@ class RecordLog:
         self._require_writer()
         with self._state:
             self._pending_vectors.extend(rows)
+            self._asked += 1
             self._state.notify_all()
 
     def flush(self) -> None:
         """Wait until everything appended so far is on disk. Raises StorageError with the reason when it cannot be."""
         with self._state:
-            target = self._watermark
+            target = self._asked
             self._rush, self._failure = True, None
             self._state.notify_all()
-            while (self._durable < target or self._pending_vectors) and self._failure is None and not self._closing:
+            while self._stored < target and self._failure is None and not self._closing:
                 self._state.wait()
             if self._failure is not None:
                 raise StorageError(
@@ -106,12 +111,15 @@ class RecordLog:
                     "make room and try again."
                 ) from self._failure
 
-    def set_setting(self, name: str, value: str) -> None:
-        """Store a setting durably."""
+    def set_setting(self, name: str, value: str, *, durable: bool = True) -> None:
+        """Store a setting with the next commit; `durable` waits for it, and raises StorageError like `append`."""
         self._require_writer()
-        self.flush()
-        with self._read_lock:
-            self._writer.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+        with self._state:
+            self._pending_settings[name] = value
+            self._asked += 1
+            self._state.notify_all()
+        if durable:
+            self.flush()
 
     def close(self) -> None:
         """Commit what is pending and release the folder. Closing twice is harmless. Raises StorageError."""
@@ -192,7 +200,10 @@ class RecordLog:
             first = rows[-1][0] + 1
 
     def setting(self, name: str, default: str = "") -> str:
-        """A stored setting."""
+        """A setting, stored or about to be."""
+        with self._state:
+            if name in self._pending_settings:
+                return self._pending_settings[name]
         rows = self._select("SELECT value FROM settings WHERE name = ?", (name,))
         return str(rows[0][0]) if rows else default
 
@@ -255,34 +266,40 @@ class RecordLog:
     def _commit_forever(self) -> None:
         while True:
             with self._state:
-                while not (self._pending or self._pending_vectors or self._closing or self._rush):
+                while self._stored == self._asked and not (self._closing or self._rush):
                     self._state.wait()
                 if not self._rush and not self._closing:
                     self._state.wait_for(lambda: self._rush or self._closing, COMMIT_INTERVAL)
                 entries, vectors = list(self._pending.values()), list(self._pending_vectors)
+                settings, asked = dict(self._pending_settings), self._asked
                 self._rush = False
-            failure = self._try_commit(entries, vectors)
+            failure = self._try_commit(entries, vectors, settings)
             with self._state:
                 if failure is None:
                     for entry in entries:
                         del self._pending[entry.seq]
                     del self._pending_vectors[: len(vectors)]
+                    for item in settings.items() & self._pending_settings.items():
+                        del self._pending_settings[item[0]]
                     self._durable = entries[-1].seq if entries else self._durable
+                    self._stored = asked
                 self._failure = failure
                 self._state.notify_all()
                 if self._closing:
                     return
 
-    def _try_commit(self, entries: list[Entry], vectors: list[VectorRow]) -> Exception | None:
+    def _try_commit(
+        self, entries: list[Entry], vectors: list[VectorRow], settings: dict[str, str]
+    ) -> Exception | None:
         try:
-            self._commit(entries, vectors)
+            self._commit(entries, vectors, settings)
         except Exception as error:  # whatever it is, waiting callers are told, and this thread lives on
-            if self._writer.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # an I/O error may have rolled back already
                 self._writer.execute("ROLLBACK")
             return error
         return None
 
-    def _commit(self, entries: list[Entry], vectors: list[VectorRow]) -> None:
+    def _commit(self, entries: list[Entry], vectors: list[VectorRow], settings: dict[str, str]) -> None:
         packed = [pack(entry) for entry in entries]
         for _, blobs in packed:
             self.blobs.put(blobs)  # before the row that names them
@@ -292,6 +309,7 @@ class RecordLog:
             ((*row.columns(), row.crc()) for row, _ in packed),
         )
         self._writer.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", map(_vector_row, vectors))
+        self._writer.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
         self._writer.execute("COMMIT")
 
 

@@ -352,9 +352,9 @@ class RecordMemory(RecordView):
     def _keep_vectors(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32], model: str) -> None:
         first = not self.index.model
         super()._keep_vectors(seqs, vectors, model)
-        if first:
-            self.log.set_setting("model", model)
         self.log.attach_vectors(VectorRow(int(seq), model, vector) for seq, vector in zip(seqs, vectors, strict=True))
+        if first:  # with the vectors: a disk that refuses now must not leave them without their model's name
+            self.log.set_setting("model", model, durable=False)
 
     def _with_vector(self, entry: Entry) -> Entry:
         vector = self.index.vector_of(entry.seq) if entry.observation is not None else None
