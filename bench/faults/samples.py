@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from embodied_mem.inference.hashing import HashingEmbedder
@@ -48,6 +50,7 @@ def sample(key: int, *, points: int = 40) -> Observation:
     )
 
 
+@lru_cache(4096)
 def vector_of(key: int) -> np.ndarray:
     """(64,) float32: what must be stored for sample `key`."""
     obs = sample(key)
@@ -59,7 +62,7 @@ def missing(memory: RecordMemory, seq: int, key: int) -> str:
 
     Its vector counts only when it is on disk, which `memory` must have read (an `embed_missing` would hide a loss).
     """
-    wanted = as_logged(sample(key))
+    wanted = _as_logged(key)
     (entry,) = memory.entries(seq, 1, blobs=True)
     found = entry.observation
     if entry.seq != seq or found is None:
@@ -80,9 +83,19 @@ def missing(memory: RecordMemory, seq: int, key: int) -> str:
     return f"record {seq} lacks its {', '.join(lacks)}" if lacks else ""
 
 
+@lru_cache(4096)
+def _as_logged(key: int) -> Observation:
+    return as_logged(sample(key))
+
+
+@lru_cache(4096)
+def caption_of(key: int) -> str:
+    return sample(key).caption
+
+
 def _unit(vector: np.ndarray) -> np.ndarray:
     return np.asarray((vector / np.linalg.norm(vector)).astype(np.float32))
 
 
 def _same(found: np.ndarray | None, wanted: np.ndarray | None) -> bool:
-    return found is None and wanted is None or found is not None and wanted is not None and np.array_equal(found, wanted)
+    return (found is None) == (wanted is None) and (found is None or np.array_equal(found, np.asarray(wanted)))

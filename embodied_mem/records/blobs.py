@@ -7,7 +7,7 @@ from pathlib import Path
 
 from embodied_mem.errors import StorageError
 from embodied_mem.records.entry import blob_name
-from embodied_mem.records.files import write_atomically
+from embodied_mem.records.files import make_folder, sync_folder, write_atomically
 
 
 class BlobStore:
@@ -15,14 +15,17 @@ class BlobStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._settled: set[Path] = set()  # folders of which this process knows that every name in them is durable
 
     def put(self, blobs: Mapping[str, bytes]) -> None:
         """Make the blobs durable; one that is there already is left alone. Raises OSError."""
         for name, data in blobs.items():
             path = self._path(name)
+            self._settle(path.parent)
             if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
+                self._settled.discard(path.parent)  # until its sync has succeeded
                 write_atomically(path, data)
+                self._settled.add(path.parent)
 
     def get(self, name: str) -> bytes:
         """The blob, checked against its name. Raises StorageError when it is missing or damaged."""
@@ -47,6 +50,16 @@ class BlobStore:
     def remove(self, names: Iterable[str]) -> None:
         for name in names:
             self._path(name).unlink(missing_ok=True)
+
+    def _settle(self, folder: Path) -> None:
+        """Make the folder and what is in it durable, by whomever it was written (a process that was killed, say)."""
+        if folder in self._settled:
+            return
+        if folder != self._folder:
+            self._settle(self._folder)
+        make_folder(folder)
+        sync_folder(folder)
+        self._settled.add(folder)
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -25,11 +27,27 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, so that they survive a power cut. Raises OSError.
+
+    A folder that is there may have been made by a process that was killed before it had synced: so this does it again.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in made or [folder]:
+        # A parent that we may not read was there long before us.
+        with contextlib.suppress(PermissionError):
+            sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable."""
+    """Make renames, new and removed names in a folder durable. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of file systems that have no such thing
+            raise
     finally:
         os.close(handle)
 

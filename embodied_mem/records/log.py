@@ -22,7 +22,7 @@ from embodied_mem.errors import NotFoundError, StorageError
 from embodied_mem.records import schema
 from embodied_mem.records.blobs import BlobStore
 from embodied_mem.records.entry import Entry, Row, blob_names, pack, unpack
-from embodied_mem.records.files import FolderLock
+from embodied_mem.records.files import FolderLock, make_folder
 
 COMMIT_INTERVAL = 0.1  # seconds
 _ROW = "seq, kind, stamp_ns, logged_ns, robot, session, sensor, map, x, y, z, caption, body, crc"
@@ -217,7 +217,7 @@ class RecordLog:
                 raise StorageError(f"There is no memory in {self.folder}: it holds no log.db.")
             return None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             return FolderLock(self.folder)
         except StorageError:
             raise
