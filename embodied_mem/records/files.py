@@ -6,18 +6,25 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from embodied_mem.errors import StorageError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` so that after a crash the file is the old one or the new one, whole. Raises OSError."""
+    replace_atomically(path, lambda file: file.write(data))
+
+
+def replace_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """As `write_atomically`, of what `write` puts into the file that it is given."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(data)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

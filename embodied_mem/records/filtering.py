@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import UnknownMapError
 from embodied_mem.geometry import transform_points
-from embodied_mem.records.growable import Growable
 from embodied_mem.records.kernels import ANY, FOREVER, best_detections, select_by_detections, select_rows
 from embodied_mem.records.names import Names
 from embodied_mem.records.query import EVERY_MAP, Query, TimeRange
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _NEAR = 2.0  # metres: "near record n" without a radius
 _IDENTITY = np.eye(4)
 _NOTHING = -2  # a code that no row has
-_EMPTY = Growable(np.int32, capacity=1)
 _FAR = 1e12  # metres: stands for infinity where that cannot be calculated with
 _ANYWHERE = np.array([[-np.inf] * 3, [np.inf] * 3])
 _ANY_DISTANCE = np.array([0.0, 0.0, 0.0, np.inf])
@@ -190,10 +188,10 @@ class Filters:
         if self.query.seqs is not None:
             yield 0, self._numbered  # a restriction that no column repeats: always taken
         if self.labels is not None:
-            postings = [posting for code, posting in table.by_label.items() if self.labels[code]]
+            codes = np.flatnonzero(self.labels).tolist()
             yield (
-                sum(map(len, postings)),
-                lambda: np.concatenate([np.zeros(0, np.int32), *(each.data for each in postings)]),
+                sum(map(table.by_label.count, codes)),
+                lambda: np.concatenate([np.zeros(0, np.int32), *map(table.by_label.rows, codes)]),
             )
         if self.query.has_where:
             low = np.maximum(self.box[0], self.sphere[:3] - self.sphere[3])
@@ -204,8 +202,7 @@ class Filters:
                 yield places.count(runs), lambda: places.rows(runs)
         for code, postings_of in zip(self.codes.tolist(), table.by_code, strict=True):
             if code != ANY:
-                own = postings_of.get(code, _EMPTY)
-                yield len(own), partial(getattr, own, "data")
+                yield postings_of.count(code), partial(postings_of.rows, code)
         if self.query.time is not None:
             low_ns = np.array([-FOREVER if self.time.start_ns is None else self.time.start_ns])
             high_ns = np.array([FOREVER if self.time.end_ns is None else self.time.end_ns])

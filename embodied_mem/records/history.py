@@ -7,8 +7,9 @@ live unless a live undo names it. One rule serves correcting, re-anchoring, undo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from embodied_mem.errors import BadInputError, NotFoundError
 from embodied_mem.geometry import rotation_matrices, yaw_of
-from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
+from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo, from_json, to_json
+from embodied_mem.records.growable import Columnar, Growable
 
 
 @dataclass(eq=False)
@@ -35,7 +37,7 @@ class State:
     yaws: NDArray[np.float64]
 
 
-class History:
+class History(Columnar):
     """The commands read so far, and which of them are live."""
 
     def __init__(self) -> None:
@@ -104,6 +106,13 @@ class History:
             ],
             dtype=bool,
         )
+
+    def facts(self) -> Any:
+        return [[seq, to_json(command)] for seq, command in self._commands.items()]
+
+    def restore(self, columns: Mapping[str, Growable], facts: Any) -> None:
+        for seq, text in facts:
+            self.add(seq, from_json(text))
 
     def fold(self, state: State) -> None:
         """Apply every live command that touches the records of `state`, in order, in place."""

@@ -7,8 +7,9 @@ path (time, space, label, list of numbers) leaves fewest candidates, and then ra
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from embodied_mem.records.blocks import block_of_commands, block_of_observations
 from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.filtering import resolve
-from embodied_mem.records.growable import Growable
+from embodied_mem.records.growable import Columnar, Growable
 from embodied_mem.records.history import History
 from embodied_mem.records.maps import MapRegistry
 from embodied_mem.records.names import Names
@@ -52,7 +53,7 @@ class Matches:
     as_of: int
 
 
-class RecordIndex:
+class RecordIndex(Columnar):
     """Every version of every record, its detections, views and vectors. Safe for one writer and many readers."""
 
     def __init__(self) -> None:
@@ -113,7 +114,9 @@ class RecordIndex:
                 )
             first = self._vectors.extend(vectors)
             self.table.slot_of_text.data[seqs] = np.arange(first, first + len(seqs))
-            rows = self.table.versions_of(np.unique([self._record_of_text(int(seq)) for seq in seqs]))
+            records = np.where(self.table.first_row.data[seqs] >= 0, seqs, 0)
+            records[records == 0] = [self._record_of_correction(int(seq)) for seq in seqs[records == 0]]
+            rows = self.table.versions_of(np.unique(records))
             self.table.slots.data[rows] = self.table.slot_of_text.data[self.table.texts.data[rows]]
 
     def replace_vectors(self, seqs: NDArray[np.int64], vectors: NDArray[np.float32], model: str) -> None:
@@ -123,6 +126,12 @@ class RecordIndex:
             self.table.slot_of_text.data[:] = NO_ROW
             self.table.slots.data[:] = NO_ROW
             self.set_vectors(seqs, vectors, model)
+
+    def restore(self, columns: Mapping[str, Growable], facts: Any) -> None:
+        if "_vectors" in facts:
+            self._vectors = VectorStore(facts["_vectors"]["width"])
+        super().restore(columns, facts)
+        self.maps.rebuild(self.history.set_maps())
 
     @property
     def vector_width(self) -> int:
@@ -281,6 +290,11 @@ class RecordIndex:
         with self.lock:
             return bool(self.table.slot_of_text.data[seq] >= 0)
 
+    def without_vector(self) -> NDArray[np.int64]:
+        """The numbers of the entries that brought a text whose vector is missing, ascending."""
+        with self.lock:
+            return np.flatnonzero((self.table.worded.data != 0) & (self.table.slot_of_text.data < 0))
+
     def vector_of(self, seq: int) -> NDArray[np.float32] | None:
         """(d,) the vector of the text that entry `seq` brought, or None."""
         with self.lock:
@@ -332,9 +346,7 @@ class RecordIndex:
             chosen = np.flatnonzero(seen >= np.partition(seen, len(rows) - k)[len(rows) - k])
         return chosen[np.lexsort((-self.table.seqs.data[rows[chosen]], -seen[chosen]))[:k]]
 
-    def _record_of_text(self, seq: int) -> int:
-        if self.table.first_row.data[seq] >= 0:
-            return seq
+    def _record_of_correction(self, seq: int) -> int:
         command = self.history.get(seq)
         if not isinstance(command, Correct):
             raise BadInputError(f"Entry {seq} carries no text, so it has no vector.")
@@ -348,6 +360,7 @@ class RecordIndex:
             self.maps.note(name)
         seqs = np.array([entry.seq for entry in entries], dtype=np.int64)
         self.table.append(block_of_observations(self, seqs, found))
+        self.table.worded.data[seqs] = [bool(obs.caption.strip()) for obs in found]
 
     def _apply_other(self, entry: Entry) -> None:
         if entry.kind is Kind.SEEN_AGAIN:
@@ -355,6 +368,7 @@ class RecordIndex:
             self.table.see_again(entry.about, entry.stamp_ns)
         elif entry.command is not None:
             self.history.add(entry.seq, entry.command)
+            self.table.worded.data[entry.seq] = isinstance(entry.command, Correct) and bool(entry.command.caption)
             self._apply_effect(entry.seq, entry.command)
 
     def _apply_effect(self, seq: int, command: Command) -> None:

@@ -183,21 +183,19 @@ class RecordLog:
         self, model: str, first: int = 0, batch: int = 4096
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Stored vectors of a model as (n,) numbers and (n, d) rows, in order of their entries, in batches."""
-        while True:
-            rows = self._select(
-                "SELECT seq, data, crc FROM vectors WHERE model = ? AND seq >= ? ORDER BY seq LIMIT ?",
-                (model, first, batch),
-            )
-            if not rows:
-                return
-            for seq, data, crc in rows:
-                if zlib.crc32(data) != crc:
-                    raise StorageError(f"The vector of entry {seq} is damaged: run `embodied-mem check`.")
-            yield (
-                np.array([row[0] for row in rows]),
-                np.frombuffer(b"".join(row[1] for row in rows), "<f4").reshape(len(rows), -1),
-            )
+        while rows := self._vectors_from(model, first, self.watermark, batch):
+            yield _stacked(rows)
             first = rows[-1][0] + 1
+
+    def vectors_of(self, model: str, seqs: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Those of a model's vectors that some entries have, as `vectors` gives them. Raises StorageError."""
+        found = [part for seq in seqs for part in self._vectors_from(model, seq, seq, 1)]
+        return _stacked(found)
+
+    def checksum(self, seq: int) -> int | None:
+        """The stored CRC-32 of an entry; None when the log does not have it."""
+        rows = self._select("SELECT crc FROM entries WHERE seq = ?", (seq,))
+        return int(rows[0][0]) if rows else None
 
     def setting(self, name: str, default: str = "") -> str:
         """A setting, stored or about to be."""
@@ -250,6 +248,16 @@ class RecordLog:
             raise StorageError(
                 f"The log in {self.folder} could not be read ({error}): run `embodied-mem check`."
             ) from error
+
+    def _vectors_from(self, model: str, first: int, last: int, limit: int) -> list[tuple[int, bytes]]:
+        rows = self._select(
+            "SELECT seq, data, crc FROM vectors WHERE model = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+            (model, first, last, limit),
+        )
+        for seq, data, crc in rows:
+            if zlib.crc32(data) != crc:
+                raise StorageError(f"The vector of entry {seq} is damaged: run `embodied-mem check`.")
+        return [(int(seq), data) for seq, data, _ in rows]
 
     def _rows(self, sql: str, values: tuple[int, ...]) -> list[Row]:
         rows = []
@@ -311,6 +319,11 @@ class RecordLog:
         self._writer.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", map(_vector_row, vectors))
         self._writer.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
         self._writer.execute("COMMIT")
+
+
+def _stacked(rows: Sequence[tuple[int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    seqs = np.array([seq for seq, _ in rows], dtype=np.int64)
+    return seqs, np.frombuffer(b"".join(data for _, data in rows), "<f4").reshape(len(rows), -1)
 
 
 def _vector_row(row: VectorRow) -> tuple[str, int, bytes, int]:

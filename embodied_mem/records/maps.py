@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from embodied_mem.errors import UnknownMapError
 from embodied_mem.geometry import FloatArray
 from embodied_mem.records.commands import SetMap
+from embodied_mem.records.growable import Columnar, Growable
 
 
-class MapRegistry:
+class MapRegistry(Columnar):
     """The maps of a log, in order of appearance, and the current one. A function of the live SetMap commands."""
 
     def __init__(self, known: Sequence[str] = (), commands: Sequence[SetMap] = ()) -> None:
@@ -48,6 +50,13 @@ class MapRegistry:
         self._current, self._edges = "", {}
         for command in commands:
             self.apply(command)
+
+    def facts(self) -> Any:
+        return self.known
+
+    def restore(self, columns: Mapping[str, Growable], facts: Any) -> None:
+        """Know these maps; `rebuild` with the commands comes after."""
+        self._known = dict.fromkeys(facts)
 
     def resolve(self, map_id: str) -> str:
         """The map whose coordinates a query means: the current one or one connected to it, else UnknownMapError."""

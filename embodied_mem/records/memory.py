@@ -19,14 +19,14 @@ from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, Se
 from embodied_mem.records.entry import Entry, Kind, as_logged
 from embodied_mem.records.folding import Folder
 from embodied_mem.records.gate import AdmissionGate, GateLimits
+from embodied_mem.records.index_cache import IndexCache, follow
 from embodied_mem.records.log import RecordLog, VectorRow
 from embodied_mem.records.observation import Observation
 from embodied_mem.records.query import Query
-from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView
+from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView, text_of
 from embodied_mem.records.volatile import Log, VolatileLog
 from embodied_mem.records.wellformed import normal
 
-_READ_BATCH = 2048
 _EMBED_BATCH = 64
 DEFAULT_MAP = "default"
 
@@ -58,10 +58,10 @@ class RecordMemory(RecordView):
         super().__init__(embedder, clock=clock, threshold=threshold, log=log)
         self.gate = AdmissionGate(limits)
         self.counters = self.gate.counters
-        self._folder = Folder(self.index)
         self._listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._write_lock = threading.RLock()
-        self._load()
+        self._cache = self._load()
+        self._folder = Folder(self.index)
         self.session_id = session_id or f"session-{len(self.index.sessions) + 1}"
 
     @classmethod
@@ -208,19 +208,21 @@ class RecordMemory(RecordView):
         self.log.flush()
 
     def close(self) -> None:
-        self.log.close()
+        """Write what is pending and release the folder. Closing twice is harmless. Raises StorageError."""
+        try:
+            if self._cache is not None and not self.log.read_only:
+                self.log.flush()
+                self._cache.close(self.index)
+        finally:
+            self._cache = None
+            self.log.close()
 
     def embed_missing(self) -> Iterator[int]:
         """Make the vectors that are missing (after a crash, or without a model); yields how many are left."""
-        waiting = [
-            (entry.seq, entry.observation.caption)
-            for entry in self._every_entry()
-            if entry.observation is not None
-            and entry.observation.caption.strip()
-            and not self.index.has_vector(entry.seq)
-        ]
+        waiting = self.index.without_vector().tolist()
         for start in range(0, len(waiting), _EMBED_BATCH):
-            self.embed_texts(waiting[start : start + _EMBED_BATCH])
+            entries = self.log.get(waiting[start : start + _EMBED_BATCH])
+            self.embed_texts([(seq, text) for seq, entry in entries.items() if (text := text_of(entry).strip())])
             yield max(len(waiting) - start - _EMBED_BATCH, 0)
 
     def switch_model(self, embedder: Embedder) -> None:
@@ -235,23 +237,14 @@ class RecordMemory(RecordView):
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _load(self) -> None:
-        for batch in self._batches():
-            self.index.apply(batch)
-        model = self.log.setting("model")
-        if model:
-            for seqs, vectors in self.log.vectors(model):
-                self.index.set_vectors(seqs, vectors, model)
-
-    def _batches(self) -> Iterator[list[Entry]]:
-        first = 1
-        while batch := self.log.read(first, _READ_BATCH):
-            yield batch
-            first = batch[-1].seq + 1
-
-    def _every_entry(self) -> Iterator[Entry]:
-        for batch in self._batches():
-            yield from batch
+    def _load(self) -> IndexCache | None:
+        """Read the log; the cache of the index when there is a folder for it."""
+        if isinstance(self.log, RecordLog):
+            cache = IndexCache(self.log)
+            self.index = cache.open()
+            return cache
+        follow(self.log, self.index)
+        return None
 
     def _admit(self, observation: Observation, drafts: list[Entry]) -> Admitted:
         obs = normal(self._filled_in(observation))
@@ -340,6 +333,8 @@ class RecordMemory(RecordView):
         published = [self._with_vector(entry) for entry in entries] if self._listeners else []
         for listener in self._listeners:
             listener(published)
+        if self._cache is not None:
+            self._cache.appended(entries[-1].seq)
         if durable:  # at the end: should the disk refuse, the log holds the entries all the same, and so must we
             self.log.flush()
         return entries

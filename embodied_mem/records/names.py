@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from embodied_mem.records.growable import Columnar, Growable
 
 Name = TypeVar("Name", bound=Hashable)
 
 
-class Names(Generic[Name]):
+class Names(Columnar, Generic[Name]):
     """Numbers names 0, 1, 2 ... in order of appearance."""
 
     def __init__(self) -> None:
@@ -37,3 +39,10 @@ class Names(Generic[Name]):
 
     def all(self) -> list[Name]:
         return list(self._names)
+
+    def facts(self) -> Any:
+        return self.all()
+
+    def restore(self, columns: Mapping[str, Growable], facts: Any) -> None:
+        for name in facts:
+            self.code(tuple(name) if isinstance(name, list) else name)  # type: ignore[arg-type]

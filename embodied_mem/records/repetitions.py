@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.records.growable import Growable
+from embodied_mem.records.growable import Columnar, Growable
 from embodied_mem.records.versions import VersionTable
 
 
-class Repetitions:
+class Repetitions(Columnar):
     """The log's entries of the kind SEEN_AGAIN, in order."""
 
     def __init__(self) -> None:
         self._entries = Growable(np.int64)
         self._records = Growable(np.int64)
         self._stamps = Growable(np.int64)
-        self._counts: Counter[int] = Counter()
+        self._counts = Growable(np.int32)  # by record
 
     def add(self, entry: int, record: int, stamp_ns: int) -> None:
         """Entry number `entry` says that the record was seen again."""
         for column, value in ((self._entries, entry), (self._records, record), (self._stamps, stamp_ns)):
             column.extend([value])
-        self._counts[record] += 1
+        if record >= len(self._counts):
+            self._counts.extend(np.zeros(record + 1 - len(self._counts)))
+        self._counts.data[record] += 1
 
     def count(self, record: int, as_of: int) -> int:
         """How often the record was seen again, as known at an entry number."""
-        if not self._counts[record] or as_of >= self._entries.data[-1]:
-            return self._counts[record]
+        count = int(self._counts.data[record]) if record < len(self._counts) else 0
+        if not count or as_of >= self._entries.data[-1]:
+            return count
         known = int(np.searchsorted(self._entries.data, as_of, "right"))
         return int((self._records.data[:known] == record).sum())
 

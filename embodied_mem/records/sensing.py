@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.records.growable import Growable
+from embodied_mem.records.growable import Columnar, Growable
 from embodied_mem.records.names import Names
 from embodied_mem.records.observation import View
 from embodied_mem.records.versions import NO_ROW
@@ -15,7 +15,7 @@ from embodied_mem.records.versions import NO_ROW
 _GEOMETRY = ("fov_h", "fov_v", "min_range", "max_range")
 
 
-class ViewColumns:
+class ViewColumns(Columnar):
     """Rows for the views in which a detector ran. Depth grids lie one after another in one flat column."""
 
     def __init__(self) -> None:

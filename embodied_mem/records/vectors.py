@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embodied_mem.records.growable import Growable
+from embodied_mem.records.growable import Columnar, Growable
 
 _FEW = 512  # candidates that are scored directly
 _CODE_LEVELS = 127
@@ -19,7 +19,7 @@ _QUERY_LEVELS = 2047  # 12 bits: products with 8-bit codes still add up in 32
 _ROUNDING = 2e-6  # of single-precision sums
 
 
-class VectorStore:
+class VectorStore(Columnar):
     """Unit vectors (n, d) float32 that rows are appended to. Not locked: its owner is."""
 
     def __init__(self, width: int) -> None:

@@ -6,13 +6,14 @@ number. So the state of memory at any number of the log is a filter, not a repla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.records.growable import Growable, SortedColumn
+from embodied_mem.records.growable import Columnar, Growable, Postings, SortedColumn
 from embodied_mem.records.spatial import SpatialHash
 
 OPEN = np.iinfo(np.int64).max  # valid_to of the current version
@@ -41,7 +42,7 @@ class Block:
     yaws: NDArray[np.float64]  # (m,)
 
 
-class StretchedRows:
+class StretchedRows(Columnar):
     """Rows that were seen over a time, not only at one moment; finds those that may have been seen at a given one.
 
     Ordered by when they were first seen, with the running maximum of when they were last seen: whatever stands before
@@ -74,6 +75,10 @@ class StretchedRows:
     def rows(self, start_ns: int) -> NDArray[np.int32]:
         return self._rows.data[self.span(start_ns)]
 
+    def restore(self, columns: Mapping[str, Growable], facts: Any) -> None:
+        super().restore(columns, facts)
+        self._known = set(self._rows.data.tolist())
+
     def _insert(self, place: int, first: int, latest: int, row: int) -> None:
         for column, value in ((self._first, first), (self._latest, latest), (self._rows, row)):
             column.extend([value])
@@ -81,7 +86,7 @@ class StretchedRows:
             column.data[place] = value
 
 
-class VersionTable:
+class VersionTable(Columnar):
     """Columns, the three access paths (time, space, label), and the vectors' places. Not locked: its owner is."""
 
     def __init__(self) -> None:
@@ -106,14 +111,16 @@ class VersionTable:
         self.centers = Growable(np.float64, 3)
         self.sizes = Growable(np.float64, 3)
         self.yaws = Growable(np.float64)
-        # By entry number (index 0 is unused): the first and the current version of a record, the vector of a text.
+        # By entry number (index 0 is unused): the first and the current version of a record, the vector of a text, and
+        # whether the entry brought a text at all.
         self.first_row = Growable(np.int32)
         self.current_row = Growable(np.int32)
         self.slot_of_text = Growable(np.int32)
+        self.worded = Growable(np.uint8)
         self.by_time = SortedColumn()
         self.by_place = SpatialHash()
-        self.by_label: dict[int, Growable] = {}
-        self.by_code: list[dict[int, Growable]] = [{}, {}, {}]  # rows of each map, robot, session
+        self.by_label = Postings()
+        self.by_code = (Postings(), Postings(), Postings())  # rows of each map, robot, session
         self.by_center = SpatialHash()  # rows by where their detections are
         self.stretched = StretchedRows()
         self.number(1)
@@ -125,6 +132,7 @@ class VersionTable:
         """Make room for `count` more entry numbers."""
         for column in (self.first_row, self.current_row, self.slot_of_text):
             column.extend(np.full(count, NO_ROW))
+        self.worded.extend(np.zeros(count))
 
     def append(self, block: Block) -> None:
         """Append versions; a record's older version, if any, ends where the new one begins."""
@@ -157,7 +165,7 @@ class VersionTable:
         self.by_place.extend(block.positions, rows)
         for postings, codes in zip(self.by_code, block.codes.T, strict=True):
             for code in np.unique(codes):
-                postings.setdefault(int(code), Growable(np.int32, capacity=16)).extend(rows[codes == code])
+                postings.add(int(code), rows[codes == code])
         self.stretched.note(rows, block.first_seen, block.last_seen)
 
     def _append_detections(self, block: Block, rows: NDArray[np.int64]) -> None:
@@ -171,8 +179,7 @@ class VersionTable:
         self.spans.extend(np.column_stack([np.concatenate([[first], ends[:-1]]), ends]))
         pairs = np.unique(np.column_stack([block.labels, rows[block.owner]]), axis=0)
         for code in np.unique(pairs[:, 0]):
-            posting = self.by_label.setdefault(int(code), Growable(np.int32, capacity=16))
-            posting.extend(pairs[pairs[:, 0] == code, 1])
+            self.by_label.add(int(code), pairs[pairs[:, 0] == code, 1])
 
     def versions_of(self, seqs: NDArray[np.int64]) -> NDArray[np.int32]:
         """Every row of these records, old and new."""
@@ -204,5 +211,5 @@ class VersionTable:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the columns as allocated."""
-        return sum(column.nbytes for column in vars(self).values() if isinstance(column, Growable))
+        """Bytes of the columns and access paths as allocated."""
+        return sum(column.nbytes for column in self.columns().values())

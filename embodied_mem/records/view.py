@@ -135,7 +135,7 @@ class RecordView:
             last_seen = self.index.repetitions.last_seen(self.index.table, known)[rows].tolist()
         entries = self.log.get({*numbers, *texts}, blobs=blobs)
         observations = [entries[seq].observation for seq in numbers]
-        captions = [_text_of(entries[text]) for text in texts]
+        captions = [text_of(entries[text]) for text in texts]
         corrected = as_corrected(self.index, rows, [obs for obs in observations if obs is not None], captions)
         return [
             Record(seq, obs, entries[seq].logged_ns, self.index.times_seen(seq, known), seen)
@@ -188,7 +188,7 @@ class RecordView:
 
     def _embed_corrections(self, entries: Sequence[Entry]) -> None:
         corrected = [
-            (entry.seq, _text_of(entry))
+            (entry.seq, text_of(entry))
             for entry in entries
             if isinstance(entry.command, Correct) and entry.command.caption
         ]
@@ -209,7 +209,7 @@ class RecordView:
         self.index.set_vectors(seqs, vectors, model)
 
 
-def _text_of(entry: Entry) -> str:
+def text_of(entry: Entry) -> str:
     if entry.observation is not None:
         return entry.observation.caption
     return (entry.command.caption or "") if isinstance(entry.command, Correct) else ""

@@ -28,6 +28,7 @@ class Log(Protocol):
     def vectors(
         self, model: str, first: int = 0, batch: int = 4096
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]: ...
+    def vectors_of(self, model: str, seqs: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
     def setting(self, name: str, default: str = "") -> str: ...
     def set_setting(self, name: str, value: str, *, durable: bool = True) -> None: ...
     def flush(self) -> None: ...
@@ -80,6 +81,11 @@ class VolatileLog:
         rows = {seq: vector for seq, vector in sorted(self._vectors.get(model, {}).items()) if seq >= first}
         if rows:
             yield np.array(list(rows)), np.array(list(rows.values()), dtype=np.float32)
+
+    def vectors_of(self, model: str, seqs: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        rows = self._vectors.get(model, {})
+        found = [seq for seq in seqs if seq in rows]
+        return np.array(found, dtype=np.int64), np.array([rows[seq] for seq in found], dtype=np.float32)
 
     def setting(self, name: str, default: str = "") -> str:
         return self._settings.get(name, default)
