@@ -156,12 +156,12 @@ class RecordLog:
 
     def read(self, first: int, limit: int, *, blobs: bool = False) -> list[Entry]:
         """Up to `limit` entries from number `first` on, in order. Raises StorageError for a damaged row."""
+        with self._state:  # first, since a commit moves entries from here to where is looked next
+            waiting = [self._pending[seq] for seq in sorted(self._pending) if seq >= first]
         rows = self._rows(f"SELECT {_ROW} FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
         entries = [self._entry(row, blobs) for row in rows]
-        with self._state:
-            start = max(first, entries[-1].seq + 1 if entries else first)
-            waiting = [self._pending[seq] for seq in range(start, self._watermark + 1) if seq in self._pending]
-        return entries + waiting[: limit - len(entries)]
+        newest = entries[-1].seq if entries else first - 1
+        return entries + [entry for entry in waiting if entry.seq > newest][: limit - len(entries)]
 
     def get(self, seqs: Iterable[int], *, blobs: bool = False) -> dict[int, Entry]:
         """Entries by number. Raises NotFoundError for a number that the log does not have."""

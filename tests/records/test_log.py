@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,25 @@ def test_entries_can_be_read_before_they_are_on_disk(tmp_path: Path) -> None:
     assert log.get([3])[3].observation is not None
     with pytest.raises(NotFoundError, match="from 1 to 3"):
         log.get([4])
+    log.close()
+
+
+def test_a_commit_in_the_middle_of_reading_leaves_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is committed after the rows were read is neither among them nor waiting any more."""
+    log = RecordLog(tmp_path)
+    log.append([draft(f"entry {i}") for i in range(3)], durable=True)
+    log.append([draft("waiting")])
+    rows_of = log._rows
+
+    def interrupted(sql: str, values: tuple[int, ...]) -> list[Any]:
+        rows = rows_of(sql, values)
+        log.flush()
+        log.append([draft("newest")])
+        return rows
+
+    monkeypatch.setattr(log, "_rows", interrupted)
+    seqs = [entry.seq for entry in log.read(1, 100)]
+    assert seqs == list(range(1, len(seqs) + 1)) and len(seqs) >= 4
     log.close()
 
 
