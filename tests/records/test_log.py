@@ -69,14 +69,14 @@ def test_entries_can_be_read_before_they_are_on_disk(tmp_path: Path) -> None:
 def test_a_commit_in_the_middle_of_reading_leaves_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is committed after the rows were read is neither among them nor waiting any more."""
     log = RecordLog(tmp_path)
-    log.append([draft(f"entry {i}") for i in range(3)], durable=True)
-    log.append([draft("waiting")])
+    log.append([draft(i) for i in range(3)], durable=True)
+    log.append([draft(3)])
     rows_of = log._rows
 
     def interrupted(sql: str, values: tuple[int, ...]) -> list[Any]:
         rows = rows_of(sql, values)
         log.flush()
-        log.append([draft("newest")])
+        log.append([draft(4)])
         return rows
 
     monkeypatch.setattr(log, "_rows", interrupted)
