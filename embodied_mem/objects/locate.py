@@ -15,6 +15,7 @@ from embodied_mem.records.query import Query
 from embodied_mem.records.tables import DetectionTable, ViewTable
 
 PRESENT = 0.5  # probability from which a thing counts as being there
+_WIDEST = 3.0  # metres beyond a radius from which a thing inside of it may have been detected
 _OVERLAP_NS = 2_000_000_000  # a move may be noticed this much before the old place was last believed in
 
 
@@ -84,7 +85,9 @@ def locate_all(
     found, views = index.detections(None, base), index.views(base)
     close = np.ones(len(found), bool)
     if around is not None:
-        close = np.linalg.norm(found.center[:, :2] - around[:2], axis=1) <= radius
+        apart = np.linalg.norm(found.center[:, :2] - around[:2], axis=1)
+        found = _rows(found, apart <= radius + _WIDEST)
+        close = apart[apart <= radius + _WIDEST] <= radius
     out: list[Located] = []
     done: set[str] = set()
     for code in np.unique(found.label[close]).tolist():

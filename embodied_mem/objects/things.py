@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from embodied_mem.objects.belief import Presence, SensorModel, estimate_hit_rate, presence
 from embodied_mem.objects.clusters import cluster, extent_of, weighted_quantile
@@ -87,7 +88,8 @@ def gather(
     fitted = estimate_hit_rate(seen, chances, base)
     things = [_thing(found, story, fitted, weights) for story in stories]
     if others is not None and len(others):
-        things = [_against(thing, others) for thing in things]
+        rivals = _Rivals(others)
+        things = [rivals.against(thing) for thing in things]
     return sorted(things, key=lambda thing: (-round(thing.present, 1), -thing.last_seen))
 
 
@@ -174,18 +176,29 @@ def _thing(found: DetectionTable, story: _Story, model: SensorModel, weights: Fl
     )
 
 
-def _against(thing: Thing, others: DetectionTable) -> Thing:
-    """The thing, believed in less the more often something else was detected at its place in its time."""
-    within = np.maximum(np.maximum(thing.extent, others.size) * _WITHIN, _SAME_PLACE)
-    near = (np.abs(others.center - thing.position) <= within).all(axis=1)
-    near &= (others.stamp_ns >= thing.first_seen) & (others.stamp_ns <= thing.last_seen)
-    alike = (others.size / np.maximum(thing.extent, 0.02)).prod(axis=1)
-    near &= (alike > 1 / _SAME_SIZE) & (alike < _SAME_SIZE)
-    if not near.any():
-        return thing
-    rival = int(np.bincount(others.label[near]).max())
-    share = thing.hits / (thing.hits + rival)
-    return thing if share > 0.4 else replace(thing, was_there=thing.was_there * share)
+class _Rivals:
+    """Detections of other kinds, of which a thing may be a confusion."""
+
+    def __init__(self, others: DetectionTable) -> None:
+        self._others = others
+        self._tree = cKDTree(others.center)
+        self._farthest = float(max(_WITHIN * others.size.max(initial=0.0), _SAME_PLACE))
+
+    def against(self, thing: Thing) -> Thing:
+        """The thing, believed in less the more often something else was detected at its place in its time."""
+        reach = max(self._farthest, _WITHIN * float(thing.extent.max()))
+        close = np.array(self._tree.query_ball_point(thing.position, reach * np.sqrt(3)), dtype=np.intp)
+        center, size, stamp = (getattr(self._others, name)[close] for name in ("center", "size", "stamp_ns"))
+        within = np.maximum(np.maximum(thing.extent, size) * _WITHIN, _SAME_PLACE)
+        near = (np.abs(center - thing.position) <= within).all(axis=1)
+        near &= (stamp >= thing.first_seen) & (stamp <= thing.last_seen)
+        alike = (size / np.maximum(thing.extent, 0.02)).prod(axis=1)
+        near &= (alike > 1 / _SAME_SIZE) & (alike < _SAME_SIZE)
+        if not near.any():
+            return thing
+        rival = int(np.bincount(self._others.label[close[near]]).max())
+        share = thing.hits / (thing.hits + rival)
+        return thing if share > 0.4 else replace(thing, was_there=thing.was_there * share)
 
 
 def _news(found: DetectionTable, views: ViewTable, rows: NDArray[np.intp]) -> FloatArray:
