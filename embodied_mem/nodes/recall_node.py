@@ -4,6 +4,9 @@ Subscribes  records              follows the log, and fetches what it missed thr
 Publishes   answers, ~/markers   what ask and locate answered
 Serves      query, locate, ask
 
+Threads: the executor follows the log and answers searches; a worker thread answers questions, one after the other, so
+that a long one holds up neither.
+
 It holds a view of the log in memory, so it answers while the record node is being restarted. In one process with the
 record node, that node's memory is used instead of a view.
 """
@@ -11,7 +14,7 @@ record node, that node's memory is used instead of a view.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from embodied_mem_msgs.msg import AnswerStamped
@@ -28,8 +31,10 @@ from embodied_mem.nodes.conversions.markers import answer_markers
 from embodied_mem.nodes.conversions.observations import entry_from_msg
 from embodied_mem.nodes.conversions.packed import unpack_entries
 from embodied_mem.nodes.following import Follower
+from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.settings import RecallSettings
 from embodied_mem.nodes.spin import run
+from embodied_mem.nodes.worker import Worker
 from embodied_mem.recall.recall import Recall
 from embodied_mem.records.view import RecordView
 
@@ -43,6 +48,7 @@ class RecallNode(MemoryNode):
         super().__init__("recall", **kwargs)
         self._memory = memory
         self._follower: Any = None
+        self._thinker: Any = None
         self._failures = 0  # fetches in a row that were not answered
         self._waiting: list[tuple[int, Any]] = []  # number to be read, future
 
@@ -58,6 +64,7 @@ class RecallNode(MemoryNode):
             self._fetcher = self.client_of(GetRecords, "get_records")
             self.subscribe(RecordMsg, "records", qos.RECORDS, self._follow)
             self.every(p.poll, self._follower.poll)
+        self._thinker = Worker("recall", _run_all, capacity=p.queue, on_error=lambda e: self.fault("answering", e))
         self.serve(Query, "query", self._query)
         self.serve(Locate, "locate", self._locate)
         self.serve(Ask, "ask", self._ask)
@@ -67,7 +74,9 @@ class RecallNode(MemoryNode):
             self._follower.poll()
 
     def cleanup(self) -> None:
-        self._follower = None
+        thinker, self._thinker, self._follower = self._thinker, None, None
+        for job in thinker.stop() if thinker is not None else ():
+            job.failed(UnavailableError("The recall node is stopping: ask again when it is back."))
 
     def diagnose(self) -> Mapping[str, object]:
         if self._follower is None:
@@ -150,20 +159,25 @@ class RecallNode(MemoryNode):
     async def _locate(self, request: Any, response: Any) -> None:
         view = await self._view(request.read_to)
         query = queries.query_from_filter(request.filter, self.now_ns(), _stamps(view))
-        answer = Recall(view).locate(request.label, query)
+        answer = await self._thought(lambda: Recall(view).locate(request.label, query))
         self._publish_answer(f"where is the {request.label}?", answer, response)
 
     async def _ask(self, request: Any, response: Any) -> None:
         view = await self._view(request.read_to)
         robot = answers.robot_of(request.robot, self.parameters.frames)
-        answer = Recall(view).ask(
-            request.question,
-            robot_position=None if robot is None else robot[0],
-            map_id=request.map_id,
-            now_ns=self.now_ns(),
-            as_of=request.as_of or None,
-        )
+        asked = {
+            "robot_position": None if robot is None else robot[0], "map_id": request.map_id,
+            "now_ns": self.now_ns(), "as_of": request.as_of or None,
+        }  # fmt: skip
+        answer = await self._thought(lambda: Recall(view).ask(request.question, **asked))
         self._publish_answer(request.question, answer, response)
+
+    async def _thought(self, call: Callable[[], Any]) -> Any:
+        """What the call returns, made on the worker's thread. UnavailableError when too many wait."""
+        future = self.future()
+        if not self._thinker.insist(Job(call, future.set_result, future.set_exception)):
+            raise UnavailableError("Too many questions wait for their answers: ask again in a moment.")
+        return await future
 
     def _publish_answer(self, question: str, answer: Any, response: Any) -> None:
         response.answer = answers.answer_to_msg(answer, self.now_ns())
@@ -173,6 +187,11 @@ class RecallNode(MemoryNode):
         if self._markers.get_subscription_count():
             header = response.answer.pose.header
             self._markers.publish(answer_markers(response.answer, header.frame_id or "map", header.stamp))
+
+
+def _run_all(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.run()
 
 
 def _stamps(view: RecordView) -> Callable[[int], int]:

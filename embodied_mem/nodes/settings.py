@@ -87,6 +87,7 @@ class RecallSettings:
     )
     poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
     read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
+    queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
     max_k: int = parameter(200, "The most hits of one query over ROS.", low=1, high=10_000)
     frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames in which a question may say where the robot is.")
 

@@ -16,7 +16,7 @@ from embodied_mem.errors import BadInputError, UnavailableError
 from embodied_mem.nodes.settings import SimSettings
 
 _PATIENCE_S = 10.0  # for somebody to listen before the first frame
-_REPEATS = 10  # of a frame in lock-step, before the run goes on without it
+_REPEATS = 60  # of a frame in lock-step, before the run goes on without it: a node may be long in coming back
 
 
 class World(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from embodied_mem.errors import EmbodiedMemError
 from embodied_mem.nodes import leash
 
 BAD_START = 2  # exit code: the parameters or arguments are wrong, so starting again would not help
+_START_S = 60.0  # joining the graph takes a second or two; a process that hangs there could be seen by no manager
 _PATIENCE_S = 2.0  # a second signal after this long ends the process at once
 
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS")
@@ -33,8 +35,10 @@ class Stoppable(Protocol):
 def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None) -> int:
     """Make nodes and spin them on one thread until SIGINT or SIGTERM; returns the exit code of the process.
 
-    0 after a signal, BAD_START when the nodes could not be made (the reason is printed in one sentence).
+    0 after a signal, BAD_START when the nodes could not be made (the reason is printed in one sentence). A process that
+    hangs before its nodes spin prints where, and ends with 1, so that whoever started it starts it again.
     """
+    faulthandler.dump_traceback_later(_START_S, exit=True)
     stop_asked = _Signals()
     leash.obey()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -47,6 +51,7 @@ def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None)
         _check_transport(nodes[0])
         stop: Future = Future(executor=executor)
         stop_asked.tell(lambda: (stop.set_result(None), executor.wake()))
+        faulthandler.cancel_dump_traceback_later()
         executor.spin_until_future_complete(stop)
     except ExternalShutdownException:
         pass
@@ -54,6 +59,7 @@ def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None)
         print(error, file=sys.stderr, flush=True)
         return BAD_START
     finally:
+        faulthandler.cancel_dump_traceback_later()
         for node in reversed(nodes):
             shut_down = getattr(node, "shut_down", None)
             if shut_down is not None:

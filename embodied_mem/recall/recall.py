@@ -58,6 +58,7 @@ class Recall:
         Raises BadInputError for an empty question or a "here" without a position, UnknownMapError.
         """
         now = self._memory.clock() if now_ns is None else now_ns
+        as_of = self._pinned(as_of)
         parsed = parse(question)
         time = parse_when(parsed.when, now, self._stamp_of) if parsed.when else None
         asked = Asked(parsed, Query(map_id=map_id, as_of=as_of, time=time), now, robot_position)
@@ -69,7 +70,9 @@ class Recall:
         """Where a kind of thing is; the same as asking "where is the ...?", with any filter."""
         if not label.strip():
             raise BadInputError("The label is empty: say what to locate.")
-        asked = Asked(Question(WHERE, label.strip().lower()), query or Query(), self._memory.clock(), None)
+        query = query or Query()
+        query = replace(query, as_of=self._pinned(query.as_of))
+        asked = Asked(Question(WHERE, label.strip().lower()), query, self._memory.clock(), None)
         answer = self._where(asked, by_meaning=False)
         return replace(answer, interpretation=str(asked.question), map_id=self._map(asked.query))
 
@@ -294,6 +297,10 @@ class Recall:
             return query.map_id
         as_of = self._memory.watermark if query.as_of is None else query.as_of
         return self._memory.index.maps_at(as_of).resolve(query.map_id)
+
+    def _pinned(self, as_of: int | None) -> int | None:
+        """The number that the whole answer is as of: what is read meanwhile must not be in one half of it only."""
+        return self._memory.watermark or None if as_of is None else as_of
 
     def _stamp_of(self, seq: int) -> int:
         return self._memory.get(seq).observation.stamp_ns

@@ -56,8 +56,8 @@ def _run(args: argparse.Namespace, console: Console, folder: Path) -> int:
     with private_domain(args.domain) as domain:
         console.note(f"Starting the nodes (house {args.seed}, ROS domain {domain}) ...")
         with running_nodes(folder, args.seed, args.house, console) as supervisor:
-            from embodied_mem.cli.demo.watch import Watcher
             from embodied_mem.nodes.client import MemoryClient
+            from embodied_mem.nodes.onlooking import Watcher
 
             with Watcher() as watcher, MemoryClient(timeout_s=30.0) as client:
                 driven = drive(supervisor, watcher, console, kill=args.kill)

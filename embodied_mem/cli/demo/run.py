@@ -19,7 +19,7 @@ from embodied_mem.nodes.stack import stack
 from embodied_mem.nodes.supervisor import Supervisor, transport_environment
 
 if TYPE_CHECKING:
-    from embodied_mem.cli.demo.watch import Watcher
+    from embodied_mem.nodes.onlooking import Watcher
 
 NODES = ("record", "recall", "perception", "sim")
 _START_S = 120.0  # from the first process to the first frame; models are loaded meanwhile
