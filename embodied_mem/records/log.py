@@ -48,6 +48,7 @@ class RecordLog:
         self.read_only = read_only
         self._lock = self._open_folder()
         self._read_lock = threading.Lock()
+        self._commit_lock = threading.Lock()  # from putting blobs to naming them in a row; rewriting waits for it
         try:
             self._reader, self._writer = self._open_database()
             self._watermark = self._stored_watermark()
@@ -141,6 +142,23 @@ class RecordLog:
                     self._writer.close()
             if self._lock is not None:
                 self._lock.release()
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[sqlite3.Connection]:
+        """The writer's connection, while nothing is committed: for what rewrites entries (rewriting.py).
+
+        Raises StorageError; a transaction that was begun is then taken back.
+        """
+        self._require_writer()
+        with self._commit_lock:
+            try:
+                yield self._writer
+            except (sqlite3.Error, OSError) as error:
+                with contextlib.suppress(sqlite3.Error):
+                    self._writer.execute("ROLLBACK")
+                if isinstance(error, StorageError):
+                    raise
+                raise StorageError(f"The log in {self.folder} could not be rewritten ({error}): try again.") from error
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -300,7 +318,8 @@ class RecordLog:
         self, entries: list[Entry], vectors: list[VectorRow], settings: dict[str, str]
     ) -> Exception | None:
         try:
-            self._commit(entries, vectors, settings)
+            with self._commit_lock:
+                self._commit(entries, vectors, settings)
         except Exception as error:  # whatever it is, waiting callers are told, and this thread lives on
             with contextlib.suppress(sqlite3.Error):  # an I/O error may have rolled back already
                 self._writer.execute("ROLLBACK")
@@ -323,7 +342,8 @@ class RecordLog:
 
 def _stacked(rows: Sequence[tuple[int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     seqs = np.array([seq for seq, _ in rows], dtype=np.int64)
-    return seqs, np.frombuffer(b"".join(data for _, data in rows), "<f4").reshape(len(rows), -1)
+    width = len(rows[0][1]) // 4 if rows else 0
+    return seqs, np.frombuffer(b"".join(data for _, data in rows), "<f4").reshape(len(rows), width)
 
 
 def _vector_row(row: VectorRow) -> tuple[str, int, bytes, int]:
