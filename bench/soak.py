@@ -28,6 +28,7 @@ import numpy as np
 from bench.harness import ROOT, Options, Report, parse
 from bench.ros import Records, cpu_s, private_domain, running
 from bench.soak_camera import CLASSES
+from embodied_mem.nodes.stack import stack
 from embodied_mem.nodes.supervisor import Supervisor
 
 RATE = 10.0  # Hz
@@ -67,6 +68,7 @@ class Samples:
         self.seconds.append(elapsed_s)
         self.records.append(records)
         for node in (*NODES, "manager"):
+            supervisor.wait_for(lambda status, node=node: status[node].running, _PATIENCE_S)  # type: ignore[misc]
             total, anonymous = resident_mb(supervisor.pid_of(node))
             self.resident.setdefault(node, []).append(total)
             self.anonymous.setdefault(node, []).append(anonymous)
@@ -139,7 +141,8 @@ def resident_mb(pid: int) -> tuple[float, float]:
 def soak(size: Size, folder: Path, progress: Path) -> dict[str, Any]:
     """The run itself; what it measured by name."""
     samples = Samples()
-    with running(NODES, folder, perception=_PERCEPTION) as supervisor:
+    given = {"record": {"memory": str(folder / "memory")}, "perception": _PERCEPTION}
+    with Supervisor(stack(NODES, parameters=given), log_folder=folder / "logs") as supervisor:
         witness, questions = Records(), Questions()
         camera = subprocess.Popen(
             [sys.executable, "-m", "bench.soak_camera", str(size.frames), str(RATE)], stdout=subprocess.PIPE, text=True
@@ -163,12 +166,13 @@ def soak(size: Size, folder: Path, progress: Path) -> dict[str, Any]:
         reader.join(_PATIENCE_S)
         questions.close()
         witness.close()
+        restarts = {node: starts - 1 for node in (*NODES, "manager") if (starts := supervisor.status(node).starts) > 1}
         final = {node: resident_mb(supervisor.pid_of(node))[0] for node in NODES}
         if camera.returncode:
             raise SystemExit(f"The camera ended with code {camera.returncode}.")
     return {
         "samples": samples, "sent": sent, "lost": [stamp for stamp in sent if stamp not in witness.at],
-        "told": witness.losses(), "questions": questions, "final": final,
+        "told": witness.losses(), "questions": questions, "final": final, "restarts": restarts,
     }  # fmt: skip
 
 
@@ -243,6 +247,7 @@ def show(report: Report, size: Size, found: dict[str, Any], fresh: dict[str, flo
     for sentence in asked.failed[:5]:
         report.note(f"not answered: {sentence}")
     report.bar("frames dropped in an hour at 10 Hz", len(found["lost"]), at_most=0)
+    report.bar("nodes started again", sum(found["restarts"].values()), at_most=0)
     report.bar("questions not answered", len(asked.failed), at_most=0)
     why = "memory is flat or not only after minutes" if quick else ""
     for node in ("perception", "manager"):
