@@ -141,7 +141,7 @@ def resident_mb(pid: int) -> tuple[float, float]:
 def soak(size: Size, folder: Path, progress: Path) -> dict[str, Any]:
     """The run itself; what it measured by name."""
     samples = Samples()
-    given = {"record": {"memory": str(folder / "memory")}, "perception": _PERCEPTION}
+    given: dict[str, dict[str, Any]] = {"record": {"memory": str(folder / "memory")}, "perception": _PERCEPTION}
     with Supervisor(stack(NODES, parameters=given), log_folder=folder / "logs") as supervisor:
         witness, questions = Records(), Questions()
         camera = subprocess.Popen(

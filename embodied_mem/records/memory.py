@@ -60,7 +60,7 @@ class RecordMemory(RecordView):
         self.counters = self.gate.counters
         self._listeners: list[Callable[[Sequence[Entry]], None]] = []
         self._write_lock = threading.RLock()
-        self._cache = self._load()
+        self.cache = self._load()
         self._folder = Folder(self.index)
         self.session_id = session_id or f"session-{len(self.index.sessions) + 1}"
 
@@ -210,11 +210,11 @@ class RecordMemory(RecordView):
     def close(self) -> None:
         """Write what is pending and release the folder. Closing twice is harmless. Raises StorageError."""
         try:
-            if self._cache is not None and not self.log.read_only:
+            if self.cache is not None and not self.log.read_only:
                 self.log.flush()
-                self._cache.close(self.index)
+                self.cache.close(self.index)
         finally:
-            self._cache = None
+            self.cache = None
             self.log.close()
 
     def embed_missing(self) -> Iterator[int]:
@@ -333,8 +333,8 @@ class RecordMemory(RecordView):
         published = [self._with_vector(entry) for entry in entries] if self._listeners else []
         for listener in self._listeners:
             listener(published)
-        if self._cache is not None:
-            self._cache.appended(entries[-1].seq)
+        if self.cache is not None:
+            self.cache.appended(entries[-1].seq)
         if durable:  # at the end: should the disk refuse, the log holds the entries all the same, and so must we
             self.log.flush()
         return entries
