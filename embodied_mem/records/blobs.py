@@ -48,8 +48,25 @@ class BlobStore:
                 yield path.name
 
     def remove(self, names: Iterable[str]) -> None:
-        for name in names:
-            self._path(name).unlink(missing_ok=True)
+        """Remove blobs, those that are not there too, durably. Raises OSError."""
+        paths = [self._path(name) for name in names]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in paths}:
+            if folder.is_dir():
+                sync_folder(folder)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a process that was killed had half written; nothing may be put meanwhile. Raises OSError."""
+        for path in self._folder.glob("??/.*.tmp"):
+            path.unlink(missing_ok=True)
+
+    def size(self, name: str) -> int:
+        """Bytes of a blob, 0 when it is not there."""
+        try:
+            return self._path(name).stat().st_size
+        except OSError:
+            return 0
 
     def _settle(self, folder: Path) -> None:
         """Make the folder and what is in it durable, by whomever it was written (a process that was killed, say)."""

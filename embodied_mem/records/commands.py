@@ -71,8 +71,45 @@ class ReAnchor:
     after: tuple[tuple[float, ...], ...]
 
 
-Command = Correct | Forget | Undo | SetMap | ReAnchor
-_KINDS: dict[str, type[Command]] = {kind.name: kind for kind in (Correct, Forget, Undo, SetMap, ReAnchor)}
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Forgotten records whose content is erased from every file from here on: their forgetting can no more be undone.
+
+    The numbers of the records, of their repetitions and of their corrections stay in the log as empty tombstones.
+    """
+
+    name: ClassVar[str] = "compact"
+    seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """What retention gave up to keep within the disk budget; nothing brings it back.
+
+    what     "clouds": only the clouds and thumbnails of these records; "records": the records themselves
+    clouds, thumbnails   how many were dropped
+    freed    bytes that this freed, about
+    """
+
+    name: ClassVar[str] = "drop"
+    seqs: tuple[int, ...]
+    what: str = "clouds"
+    clouds: int = 0
+    thumbnails: int = 0
+    freed: int = 0
+
+
+Command = Correct | Forget | Undo | SetMap | ReAnchor | Compact | Drop
+_KINDS: dict[str, type[Command]] = {
+    kind.name: kind for kind in (Correct, Forget, Undo, SetMap, ReAnchor, Compact, Drop)
+}
+
+
+def erased_by(command: Command | None) -> tuple[int, ...]:
+    """The records whose content a command erases for good."""
+    if isinstance(command, Compact):
+        return command.seqs
+    return command.seqs if isinstance(command, Drop) and command.what == "records" else ()
 
 
 def to_json(command: Command) -> str:

@@ -17,6 +17,7 @@ from embodied_mem.records import commands
 from embodied_mem.records.clouds import decode_cloud, encode_cloud
 from embodied_mem.records.observation import Detections, Observation, View
 
+_BLOBS = ("cloud", "thumbnail")  # keys of a body that name a blob
 _COMPRESS_FROM = 512  # bytes; below, zlib costs more than it saves
 
 
@@ -115,12 +116,24 @@ def as_logged(observation: Observation) -> Observation:
     return replace(observation, cloud=decode_cloud(encode_cloud(observation.cloud)))
 
 
+def tombstone(seq: int, logged_ns: int) -> Row:
+    """The row of a number whose content is gone."""
+    return pack(Entry(seq, Kind.TOMBSTONE, logged_ns))[0]
+
+
+def without_blobs(row: Row) -> Row:
+    """The row of an observation without its cloud and thumbnail; the rest stays as it is."""
+    body = _inflate(row.body)
+    kept = {key: value for key, value in body.items() if key not in _BLOBS}
+    return replace(row, body=_deflate(kept))
+
+
 def blob_names(row: Row) -> list[str]:
     """The blobs that a row refers to."""
     if row.kind != Kind.OBSERVATION:
         return []
     body = _inflate(row.body)
-    return [body[key] for key in ("cloud", "thumbnail") if body.get(key)]
+    return [body[key] for key in _BLOBS if body.get(key)]
 
 
 def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, bytes]]:

@@ -17,7 +17,19 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from embodied_mem.errors import BadInputError, NotFoundError
 from embodied_mem.geometry import rotation_matrices, yaw_of
-from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo, from_json, to_json
+from embodied_mem.records.commands import (
+    Command,
+    Compact,
+    Correct,
+    Drop,
+    Forget,
+    ReAnchor,
+    SetMap,
+    Undo,
+    erased_by,
+    from_json,
+    to_json,
+)
 from embodied_mem.records.growable import Columnar, Growable
 
 
@@ -45,6 +57,7 @@ class History(Columnar):
         self._undone_by: dict[int, list[int]] = defaultdict(list)
         self._touching: dict[int, list[int]] = defaultdict(list)
         self._anchors: dict[str, list[int]] = defaultdict(list)
+        self._erased: dict[int, int] = {}  # records whose content is gone for good, with the command that says so
 
     def add(self, seq: int, command: Command) -> None:
         self._commands[seq] = command
@@ -57,11 +70,18 @@ class History(Columnar):
                 self._touching[record].append(seq)
         elif isinstance(command, ReAnchor):
             self._anchors[command.map_id].append(seq)
+        else:
+            self._erased.update(dict.fromkeys(erased_by(command), seq))
+
+    def __contains__(self, seq: int) -> bool:
+        return seq in self._commands
 
     def get(self, seq: int) -> Command:
         """The command with this number. Raises NotFoundError."""
         if seq not in self._commands:
-            raise NotFoundError(f"Entry {seq} is not a command, so it cannot be undone.")
+            raise NotFoundError(
+                f"Entry {seq} is not a command, or was erased with the record that it was about: it cannot be undone."
+            )
         return self._commands[seq]
 
     def live(self, seq: int, as_of: int | None = None) -> bool:
@@ -75,19 +95,65 @@ class History(Columnar):
         Raises NotFoundError when there is none, BadInputError when it is undone already.
         """
         if seq is None:
-            live = [n for n, command in self._commands.items() if not isinstance(command, Undo) and self.live(n)]
+            live = [
+                n
+                for n, command in self._commands.items()
+                if not isinstance(command, Undo) and self.live(n) and not self._final(n)
+            ]
             if not live:
                 raise NotFoundError("There is no command left to undo.")
             return max(live)
         self.get(seq)
+        final = self._final(seq)
+        if final:
+            raise BadInputError(final)
         if not self.live(seq):
             raise BadInputError(f"Command {seq} is undone already.")
         return seq
 
-    def target(self, seq: int) -> tuple[int, Command]:
-        """The command that an undo, or an undo of an undo, is about in the end."""
-        command = self.get(seq)
-        return self.target(command.command_seq) if isinstance(command, Undo) else (seq, command)
+    def target(self, seq: int) -> Command | None:
+        """The command that an undo, or an undo of an undo, is about in the end; None when it was erased."""
+        command = self._commands.get(seq)
+        return self.target(command.command_seq) if isinstance(command, Undo) else command
+
+    def erased(self) -> list[int]:
+        """Every record whose content is gone for good, ascending."""
+        return sorted(self._erased)
+
+    def why_erased(self, seq: int) -> str:
+        """In words, why the content of a record is gone; "" when it is not."""
+        if seq not in self._erased:
+            return ""
+        if isinstance(self._commands[self._erased[seq]], Drop):
+            return f"Record {seq} was dropped to keep within the disk budget."
+        return f"Record {seq} was forgotten, and compaction has erased it."
+
+    def erasable(self) -> list[int]:
+        """The records that are forgotten and not yet erased, ascending."""
+        named = {seq for command in self._commands.values() if isinstance(command, Forget) for seq in command.seqs}
+        waiting = sorted(named - self._erased.keys())
+        return [seq for seq, forgotten in zip(waiting, self.forgotten(waiting), strict=True) if forgotten]
+
+    def corrections_of(self, seqs: Iterable[int]) -> list[int]:
+        """The numbers of every correction of these records, undone ones too."""
+        return [n for seq in seqs for n in self._touching.get(seq, ()) if isinstance(self._commands[n], Correct)]
+
+    def drops(self) -> list[Drop]:
+        """What retention has dropped, in order."""
+        return [command for command in self._commands.values() if isinstance(command, Drop)]
+
+    def _final(self, seq: int) -> str:
+        """In words, why a command can be neither undone nor done again; "" when it can."""
+        command = self.target(seq)
+        if command is None:
+            return f"Command {seq} is about a record that was erased: nothing can be done about it any more."
+        if isinstance(command, Compact | Drop):
+            return f"Command {seq} erased content for good: it cannot be undone."
+        about = command.seqs if isinstance(command, Forget) else (command.seq,) if isinstance(command, Correct) else ()
+        gone = [record for record in about if record in self._erased]
+        if not gone:
+            return ""
+        return f"Command {seq} cannot be undone: {self.why_erased(gone[0])}"
 
     def set_maps(self, as_of: int | None = None) -> list[SetMap]:
         """Live SetMap commands in order, as the log stood at an entry number (default: the newest)."""
@@ -101,7 +167,8 @@ class History(Columnar):
         """For each record whether a live command forgets it."""
         return np.array(
             [
-                any(isinstance(self._commands[n], Forget) and self.live(n) for n in self._touching.get(seq, ()))
+                seq in self._erased
+                or any(isinstance(self._commands[n], Forget) and self.live(n) for n in self._touching.get(seq, ()))
                 for seq in seqs
             ],
             dtype=bool,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from embodied_mem.errors import BadInputError, ModelMismatchError, NotFoundError
 from embodied_mem.geometry import quaternion_from_matrix, quaternion_multiply, transform_points
 from embodied_mem.records.blocks import block_of_commands, block_of_observations
-from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
+from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo, erased_by
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.filtering import resolve
 from embodied_mem.records.growable import Columnar, Growable
@@ -247,6 +247,8 @@ class RecordIndex(Columnar):
     def row_of(self, seq: int) -> int:
         """The current version of a record. Raises NotFoundError when there is none or it was forgotten."""
         known = 0 < seq <= self.watermark and self.table.current_row.data[seq] >= 0
+        if why := self.history.why_erased(seq):
+            raise NotFoundError(why)
         if not known:
             raise NotFoundError(
                 f"There is no record {seq}: numbers go from 1 to {self.watermark}, and some are commands."
@@ -347,6 +349,8 @@ class RecordIndex(Columnar):
         return chosen[np.lexsort((-self.table.seqs.data[rows[chosen]], -seen[chosen]))[:k]]
 
     def _record_of_correction(self, seq: int) -> int:
+        if seq not in self.history:
+            return 0  # a tombstone, whose vector came late
         command = self.history.get(seq)
         if not isinstance(command, Correct):
             raise BadInputError(f"Entry {seq} carries no text, so it has no vector.")
@@ -374,7 +378,10 @@ class RecordIndex(Columnar):
     def _apply_effect(self, seq: int, command: Command) -> None:
         """Bring what a command touches up to date: the same for doing, undoing and redoing it."""
         if isinstance(command, Undo):
-            _, command = self.history.target(seq)
+            target = self.history.target(seq)
+            if target is None:
+                return
+            command = target
         if isinstance(command, SetMap):
             self.maps.rebuild(self.history.set_maps())
             self._maps_changed = seq
@@ -390,7 +397,10 @@ class RecordIndex(Columnar):
             rows = self.table.current_row.data
             rows = rows[rows >= 0]
             self._append_folded(self.table.seqs.data[rows[self.table.codes.data[rows, 0] == code]], seq)
+        elif erased := erased_by(command):
+            self.table.hide(np.array(erased, dtype=np.int64), True)
 
     def _append_folded(self, seqs: NDArray[np.int64], valid_from: int) -> None:
+        seqs = seqs[self.table.first_row.data[seqs] >= 0]  # a tombstone has no versions
         if len(seqs):
             self.table.append(block_of_commands(self, seqs, valid_from))

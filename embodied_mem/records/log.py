@@ -210,6 +210,10 @@ class RecordLog:
         found = [part for seq in seqs for part in self._vectors_from(model, seq, seq, 1)]
         return _stacked(found)
 
+    def rows(self, first: int, limit: int) -> list[Row]:
+        """Entries on disk from number `first` on, as they are stored. Raises StorageError for a damaged one."""
+        return self._rows(f"SELECT {_ROW} FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
+
     def checksum(self, seq: int) -> int | None:
         """The stored CRC-32 of an entry; None when the log does not have it."""
         rows = self._select("SELECT crc FROM entries WHERE seq = ?", (seq,))
@@ -314,16 +318,14 @@ class RecordLog:
                 if self._closing:
                     return
 
-    def _try_commit(
-        self, entries: list[Entry], vectors: list[VectorRow], settings: dict[str, str]
-    ) -> Exception | None:
-        try:
-            with self._commit_lock:
+    def _try_commit(self, entries: list[Entry], vectors: list[VectorRow], settings: dict[str, str]) -> Exception | None:
+        with self._commit_lock:
+            try:
                 self._commit(entries, vectors, settings)
-        except Exception as error:  # whatever it is, waiting callers are told, and this thread lives on
-            with contextlib.suppress(sqlite3.Error):  # an I/O error may have rolled back already
-                self._writer.execute("ROLLBACK")
-            return error
+            except Exception as error:  # whatever it is, waiting callers are told, and this thread lives on
+                with contextlib.suppress(sqlite3.Error):  # an I/O error may have rolled back already
+                    self._writer.execute("ROLLBACK")
+                return error
         return None
 
     def _commit(self, entries: list[Entry], vectors: list[VectorRow], settings: dict[str, str]) -> None:

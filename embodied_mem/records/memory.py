@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,12 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from embodied_mem.errors import BadInputError, RefusedError, UnknownMapError
 from embodied_mem.inference.protocols import Embedder
 from embodied_mem.records import commands
-from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo
+from embodied_mem.records.commands import Command, Compact, Correct, Drop, Forget, ReAnchor, SetMap, Undo
 from embodied_mem.records.entry import Entry, Kind, as_logged
 from embodied_mem.records.folding import Folder
 from embodied_mem.records.gate import AdmissionGate, GateLimits
 from embodied_mem.records.index_cache import IndexCache, follow
 from embodied_mem.records.log import RecordLog, VectorRow
+from embodied_mem.records.numeric import floats, rows_of
 from embodied_mem.records.observation import Observation
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView, text_of
@@ -28,6 +28,7 @@ from embodied_mem.records.volatile import Log, VolatileLog
 from embodied_mem.records.wellformed import normal
 
 _EMBED_BATCH = 64
+_SEAL_BATCH = 10_000  # records a Compact command names at most
 DEFAULT_MAP = "default"
 
 
@@ -62,7 +63,7 @@ class RecordMemory(RecordView):
         self._write_lock = threading.RLock()
         self.cache = self._load()
         self._folder = Folder(self.index)
-        self.session_id = session_id or f"session-{len(self.index.sessions) + 1}"
+        self.session_id = session_id or self._next_session(self.index.sessions.all())
 
     @classmethod
     def open(
@@ -125,8 +126,7 @@ class RecordMemory(RecordView):
     def start_session(self, session_id: str = "") -> str:
         """Begin another session, in which time is judged afresh; returns its name."""
         with self._write_lock:
-            number = len({*self.index.sessions.all(), self.session_id}) + 1
-            self.session_id = session_id or f"session-{number}"
+            self.session_id = session_id or self._next_session([*self.index.sessions.all(), self.session_id])
             return self.session_id
 
     # --- commands ----------------------------------------------------------------------------------------------
@@ -150,8 +150,8 @@ class RecordMemory(RecordView):
             Correct(
                 seq,
                 caption,
-                None if position is None else _floats(position, 3, "position"),  # type: ignore[arg-type]
-                None if orientation is None else _floats(orientation, 4, "orientation"),  # type: ignore[arg-type]
+                None if position is None else floats(position, 3, "position"),  # type: ignore[arg-type]
+                None if orientation is None else floats(orientation, 4, "orientation"),  # type: ignore[arg-type]
                 None if labels is None else tuple(labels),
             )
         )
@@ -170,6 +170,18 @@ class RecordMemory(RecordView):
         with self.index.lock:
             return np.sort(self.index.matching(query))
 
+    def seal(self) -> list[int]:
+        """Make forgetting final: no undo from here on. Returns what `compaction` has to erase, ascending."""
+        with self._write_lock:
+            forgotten = self.index.history.erasable()
+            for start in range(0, len(forgotten), _SEAL_BATCH):
+                self._command(Compact(tuple(forgotten[start : start + _SEAL_BATCH])))
+            return self.index.history.erased()
+
+    def give_up(self, drop: Drop) -> int:
+        """Log what retention drops, which its caller then erases; returns the command's number."""
+        return self._command(drop)
+
     def undo(self, command_seq: int | None = None) -> tuple[int, int]:
         """Take a command back (the newest when none is named), an undo too; returns its number and the undo's own."""
         with self._write_lock:
@@ -182,15 +194,15 @@ class RecordMemory(RecordView):
             raise UnknownMapError(
                 f"The parent map {parent!r} is not known; known are: {', '.join(self.maps) or 'none yet'}."
             )
-        matrix = None if transform is None else _floats(transform, 16, "transform", (4, 4))
+        matrix = None if transform is None else floats(transform, 16, "transform", (4, 4))
         return self._command(SetMap(map_id, parent, matrix))
 
     def reanchor(self, map_id: str, stamps_ns: ArrayLike, before: ArrayLike, after: ArrayLike) -> int:
         """Move a map's records by a corrected trajectory: stamps (n,) ns, poses (n, 7) x, y, z, qx, qy, qz, qw each."""
         if map_id not in self.maps:
             raise UnknownMapError(f"The map {map_id!r} is not known; known are: {', '.join(self.maps) or 'none yet'}.")
-        stamps = tuple(_rows(stamps_ns, (), "stamps", np.int64).tolist())
-        paths = [tuple(map(tuple, _rows(path, (7,), "poses", np.float64).tolist())) for path in (before, after)]
+        stamps = tuple(rows_of(stamps_ns, (), "stamps", np.int64).tolist())
+        paths = [tuple(map(tuple, rows_of(path, (7,), "poses", np.float64).tolist())) for path in (before, after)]
         return self._command(ReAnchor(map_id, stamps, *paths))
 
     # --- the log -----------------------------------------------------------------------------------------------
@@ -245,6 +257,14 @@ class RecordMemory(RecordView):
             return cache
         follow(self.log, self.index)
         return None
+
+    @staticmethod
+    def _next_session(known: Sequence[str]) -> str:
+        """A name that no session has; compaction may have taken some out of the middle."""
+        number = len(set(known)) + 1
+        while f"session-{number}" in known:
+            number += 1
+        return f"session-{number}"
 
     def _admit(self, observation: Observation, drafts: list[Entry]) -> Admitted:
         obs = normal(self._filled_in(observation))
@@ -356,28 +376,3 @@ class RecordMemory(RecordView):
         if vector is None or entry.observation is None:
             return entry
         return replace(entry, observation=replace(entry.observation, vector=vector, vector_model=self.index.model))
-
-
-def _rows(values: ArrayLike, shape: tuple[int, ...], what: str, dtype: type[np.generic]) -> NDArray[Any]:
-    """(n, *shape) numbers of a trajectory. Raises BadInputError where they are something else."""
-    try:
-        rows = np.asarray(values, dtype=dtype)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadInputError(f"The trajectory's {what} are not numbers ({error}).") from error
-    rows = rows.reshape(0, *shape) if not rows.size else rows
-    if rows.ndim != 1 + len(shape) or rows.shape[1:] != shape:
-        width = " of 7 numbers: x, y, z, qx, qy, qz, qw" if shape else " of nanoseconds"
-        raise BadInputError(f"The trajectory's {what} must be rows{width}; their shape is {rows.shape}.")
-    return rows
-
-
-def _floats(values: ArrayLike, count: int, what: str, shape: tuple[int, ...] = ()) -> tuple[float, ...]:
-    try:
-        row = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadInputError(f"The {what} must be {count} numbers ({error}).") from error
-    if shape and row.shape == shape:
-        row = row.ravel()
-    if row.shape != (count,):
-        raise BadInputError(f"The {what} must be {count} numbers, not of the shape {row.shape}.")
-    return tuple(row.tolist())

@@ -34,6 +34,10 @@ class Repetitions(Columnar):
         known = int(np.searchsorted(self._entries.data, as_of, "right"))
         return int((self._records.data[:known] == record).sum())
 
+    def entries_about(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the entries that say that any of these records was seen again, ascending."""
+        return self._entries.data[np.isin(self._records.data, records)]
+
     def last_seen(self, table: VersionTable, as_of: int) -> NDArray[np.int64]:
         """(rows,) when each version was last seen, as known at an entry number."""
         known = int(np.searchsorted(self._entries.data, as_of, "right"))

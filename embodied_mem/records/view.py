@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.errors import ModelMismatchError, UnavailableError
+from embodied_mem.errors import ModelMismatchError, NotFoundError, UnavailableError
 from embodied_mem.inference.protocols import Embedder
 from embodied_mem.records.blocks import as_corrected
 from embodied_mem.records.commands import Correct
@@ -92,12 +92,13 @@ class RecordView:
             min_score = self.threshold if query.text is not None else -1.0
         matches = self.index.search(query, vector, min_score)
         now = self.clock()
-        records = self.records(matches.seqs, matches.rows, as_of=matches.as_of)
+        records = self._read(matches.seqs.tolist(), matches.rows, False, matches.as_of)
         hits = [
             Hit(record, float(score), (now - int(seen)) * 1e-9, position, map_id)
             for record, score, seen, position, map_id in zip(
                 records, matches.scores, matches.last_seen, matches.positions, matches.maps, strict=True
             )
+            if record is not None  # erased since the search
         ]
         return SearchResult(
             hits=hits,
@@ -123,24 +124,16 @@ class RecordView:
         """Records by number, in that order; `rows` picks versions of them (default: the current ones).
 
         as_of: how often and when last they were seen is told as known at this number of the log
+        Raises NotFoundError for one that was erased meanwhile.
         """
         numbers = [int(seq) for seq in seqs]
         if rows is None:
             rows = np.array([self.index.row_of(seq) for seq in numbers], dtype=np.int32)
-        if not numbers:
-            return []
-        with self.index.lock:
-            texts = self.index.table.texts.data[rows].tolist()
-            known = self.watermark if as_of is None else as_of
-            last_seen = self.index.repetitions.last_seen(self.index.table, known)[rows].tolist()
-        entries = self.log.get({*numbers, *texts}, blobs=blobs)
-        observations = [entries[seq].observation for seq in numbers]
-        captions = [text_of(entries[text]) for text in texts]
-        corrected = as_corrected(self.index, rows, [obs for obs in observations if obs is not None], captions)
-        return [
-            Record(seq, obs, entries[seq].logged_ns, self.index.times_seen(seq, known), seen)
-            for seq, obs, seen in zip(numbers, corrected, last_seen, strict=True)
-        ]
+        found = self._read(numbers, rows, blobs, as_of)
+        erased = [seq for seq, record in zip(numbers, found, strict=True) if record is None]
+        if erased:
+            raise NotFoundError(f"Record {erased[0]} was forgotten and erased.")
+        return [record for record in found if record is not None]
 
     def embed(self, text: str) -> Float32Array:
         """The text's vector by this memory's model. UnavailableError without one, ModelMismatchError for another."""
@@ -156,6 +149,24 @@ class RecordView:
         return self.embedder.embed([text])[0]
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _read(self, numbers: list[int], rows: NDArray[np.int32], blobs: bool, as_of: int | None) -> list[Record | None]:
+        """These versions of records; None in the place of one whose content was erased meanwhile."""
+        if not numbers:
+            return []
+        with self.index.lock:
+            texts = self.index.table.texts.data[rows].tolist()
+            known = self.watermark if as_of is None else as_of
+            last_seen = self.index.repetitions.last_seen(self.index.table, known)[rows].tolist()
+        entries = self.log.get({*numbers, *texts}, blobs=blobs)
+        there = [i for i, seq in enumerate(numbers) if entries[seq].observation is not None]
+        observations = [obs for i in there if (obs := entries[numbers[i]].observation) is not None]
+        captions = [text_of(entries[texts[i]]) for i in there]
+        records: list[Record | None] = [None] * len(numbers)
+        for i, obs in zip(there, as_corrected(self.index, rows[there], observations, captions), strict=True):
+            seq = numbers[i]
+            records[i] = Record(seq, obs, entries[seq].logged_ns, self.index.times_seen(seq, known), last_seen[i])
+        return records
 
     def _vector_of(self, query: Query) -> Float32Array | None:
         if query.text is not None:

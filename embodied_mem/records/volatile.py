@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import NotFoundError
-from embodied_mem.records.entry import Entry
+from embodied_mem.records.commands import Correct, erased_by
+from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.log import VectorRow
 
 
@@ -52,12 +53,21 @@ class VolatileLog:
     def append(self, drafts: Sequence[Entry], *, durable: bool = False) -> list[Entry]:
         first = len(self._entries) + 1
         entries = [replace(draft, seq=first + i) for i, draft in enumerate(drafts)]
-        self._entries.extend(entries)
+        self._take(entries)
         return entries
 
     def extend(self, entries: Sequence[Entry]) -> None:
         """Take over numbered entries of another log, the next ones after the newest here."""
-        self._entries.extend(entry for entry in entries if entry.seq > len(self._entries))
+        self._take([entry for entry in entries if entry.seq > len(self._entries)])
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        self._entries.extend(entries)
+        gone = {seq for entry in entries for seq in erased_by(entry.command)}
+        if gone:
+            self._entries[:] = [_without(entry, gone) for entry in self._entries]
+            for rows in self._vectors.values():
+                for seq in [seq for seq in rows if self._entries[seq - 1].kind is Kind.TOMBSTONE]:
+                    del rows[seq]
 
     def attach_vectors(self, rows: Iterable[VectorRow]) -> None:
         for row in rows:
@@ -98,3 +108,10 @@ class VolatileLog:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def _without(entry: Entry, gone: set[int]) -> Entry:
+    """The entry, or a tombstone when it holds something about records that are gone."""
+    about = entry.command.seq if isinstance(entry.command, Correct) else entry.about
+    own = entry.seq if entry.kind is Kind.OBSERVATION else about
+    return Entry(entry.seq, Kind.TOMBSTONE, entry.logged_ns) if own in gone else entry
