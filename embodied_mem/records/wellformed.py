@@ -5,6 +5,7 @@ What passes here can be stored, read back and searched. What does not would fail
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -51,6 +52,8 @@ def normal(obs: Observation) -> Observation:
 def is_finite(values: object) -> bool:
     """Whether `values` are numbers, none of them NaN or infinite."""
     try:
+        if type(values) is tuple:  # a few numbers are quicker without an array
+            return all(map(math.isfinite, values))
         return bool(np.isfinite(np.asarray(values, dtype=np.float64)).all())
     except (TypeError, ValueError):
         return False
@@ -110,14 +113,29 @@ def _texts(obs: Observation) -> Iterator[tuple[str, object]]:
 def _check_pose(obs: Observation, max_coordinate: float) -> None:
     if np.shape(obs.position) != (3,) or np.shape(obs.orientation) != (4,):
         raise RefusedError("A pose needs a position of 3 numbers and a quaternion of 4.", "wrong_shape")
-    if not (is_finite(obs.position) and is_finite(obs.orientation)):
+    place, turn = _plain(obs.position), _plain(obs.orientation)
+    if not is_finite((*place, *turn)):
         raise RefusedError(
             "The pose holds NaN or infinity: publish no observation while the robot is not localised.", "not_finite"
         )
-    if np.abs(obs.position).max() > max_coordinate:
+    if max(map(abs, place)) > max_coordinate:
         raise RefusedError(f"The position {np.round(obs.position, 1).tolist()} m is beyond any map.", "too_far")
-    if abs(float(np.linalg.norm(obs.orientation)) - 1) > 1e-3:
+    if abs(math.hypot(*turn) - 1) > 1e-3:
         raise RefusedError("The orientation is not a unit quaternion (x, y, z, w).", "bad_quaternion")
+
+
+def _plain(values: Any) -> list[float]:
+    """A few numbers, to be looked at one by one."""
+    return list(values.tolist() if isinstance(values, np.ndarray) else values)
+
+
+def _length(vector: Any) -> float:
+    """The length of a row of numbers; NaN or infinite when one of them is, and when they are no numbers."""
+    try:
+        row = np.asarray(vector) if np.asarray(vector).dtype.kind == "f" else np.asarray(vector, dtype=np.float64)
+        return math.sqrt(np.dot(row, row))
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _check_detections(obs: Observation, max_coordinate: float, max_detections: int) -> None:
@@ -175,11 +193,11 @@ def _check_view(obs: Observation) -> None:
 def _check_vector(obs: Observation) -> None:
     if obs.vector is None:
         return
-    if np.ndim(obs.vector) != 1 or not len(obs.vector) or not is_finite(obs.vector):
+    if np.ndim(obs.vector) != 1 or not len(obs.vector) or not (length := _length(obs.vector)) < math.inf:
         raise RefusedError("The vector must be one row of finite numbers.", "bad_vector")
     if not obs.vector_model:
         raise RefusedError("A vector needs the name of the model that made it (vector_model).", "bad_vector")
-    if abs(float(np.linalg.norm(obs.vector)) - 1) > 1e-2:
+    if abs(length - 1) > 1e-2:
         raise RefusedError("The vector is not L2 normalised.", "bad_vector")
 
 
