@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
@@ -43,8 +43,7 @@ class Entry:
     command: commands.Command | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An entry as the log stores it: readable columns, the packed rest, and the blobs that it names by their hash."""
 
     seq: int
@@ -61,16 +60,9 @@ class Row:
     caption: str
     body: bytes
 
-    def columns(self) -> tuple[int | float | str | bytes, ...]:
-        """What is stored, in the order of the table's columns."""
-        return (
-            self.seq, self.kind, self.stamp_ns, self.logged_ns, self.robot, self.session, self.sensor, self.map,
-            self.x, self.y, self.z, self.caption, self.body,
-        )  # fmt: skip
-
     def crc(self) -> int:
         """CRC-32 over every column, so that a flipped bit in any of them is found."""
-        return zlib.crc32(msgpack.packb(self.columns()))
+        return zlib.crc32(msgpack.packb(self))
 
 
 def blob_name(data: bytes) -> str:
@@ -125,7 +117,7 @@ def without_blobs(row: Row) -> Row:
     """The row of an observation without its cloud and thumbnail; the rest stays as it is."""
     body = _inflate(row.body)
     kept = {key: value for key, value in body.items() if key not in _BLOBS}
-    return replace(row, body=_deflate(kept))
+    return row._replace(body=_deflate(kept))
 
 
 def blob_names(row: Row) -> list[str]:

@@ -37,7 +37,7 @@ class IndexCache:
     def __init__(self, log: RecordLog) -> None:
         self._log = log
         self._path = log.folder / FOLDER / "index"
-        self._generation = log.setting("generation")  # of the entries that the index in memory was made from
+        self._generation = self._stable()  # of the entries that the index in memory is made from
         self._reached = 0  # number that the file reflects
         self._renewing: threading.Thread | None = None
         self.problem = ""  # why the file was not used, or not written
@@ -47,7 +47,7 @@ class IndexCache:
         index = self._cached(self._log)
         follow(self._log, index)
         if self._due(index.watermark, _AT_OPEN):
-            self._save(index)
+            self._save(index, self._generation)
         return index
 
     def appended(self, watermark: int) -> None:
@@ -62,7 +62,7 @@ class IndexCache:
             self._renewing.join()
         if self._due(index.watermark, _AT_CLOSE):
             with index.lock:
-                self._save(index)
+                self._save(index, self._generation)
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -88,11 +88,12 @@ class IndexCache:
         """Bring the file up to date from the log alone, so that neither writes nor answers wait for it."""
         try:
             self._log.flush()
+            generation = self._stable()
             log = RecordLog(self._log.folder, read_only=True)
             try:
                 index = self._cached(log)
                 follow(log, index, watermark)
-                self._save(index)
+                self._save(index, generation)
             finally:
                 log.close()
         except StorageError as error:  # the log says the same to whoever waits for it
@@ -100,9 +101,13 @@ class IndexCache:
         finally:
             self._renewing = None
 
-    def _save(self, index: RecordIndex) -> None:
+    def _stable(self) -> str | None:
+        """The generation of the log's entries; None while they are being rewritten."""
+        return None if self._log.setting("rewriting") else self._log.setting("generation")
+
+    def _save(self, index: RecordIndex, generation: str | None) -> None:
         """Write the file, unless the log's entries are no longer those that the index was made from."""
-        if self._log.setting("generation") != self._generation:
+        if generation is None or generation != self._stable():
             return
         facts = {"version": VERSION, "log": _identity(self._log, index.watermark), "index": index.facts()}
         try:
@@ -112,7 +117,7 @@ class IndexCache:
         except OSError as error:
             self.problem = f"The cache of the index could not be written ({error.strerror})."
             return
-        if self._log.setting("generation") != self._generation:  # meanwhile: nothing of before may stay
+        if generation != self._stable():  # meanwhile: nothing of before may stay
             self._path.unlink(missing_ok=True)
             sync_folder(self._path.parent)
             return

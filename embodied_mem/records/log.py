@@ -335,7 +335,7 @@ class RecordLog:
         self._writer.execute("BEGIN IMMEDIATE")
         self._writer.executemany(
             f"INSERT INTO entries ({_ROW}) VALUES ({','.join('?' * 14)})",
-            ((*row.columns(), row.crc()) for row, _ in packed),
+            ((*row, row.crc()) for row, _ in packed),
         )
         self._writer.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", map(_vector_row, vectors))
         self._writer.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())

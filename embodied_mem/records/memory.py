@@ -337,8 +337,8 @@ class RecordMemory(RecordView):
         self.index.apply(entries)
         given = [entry for entry in entries if entry.observation is not None and entry.observation.vector is not None]
         if given:
-            vectors = np.array([entry.observation.vector for entry in given if entry.observation], dtype=np.float64)
-            vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+            vectors = np.array([entry.observation.vector for entry in given if entry.observation], dtype=np.float32)
+            vectors /= np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None].astype(np.float32)
             self._keep_vectors(np.array([entry.seq for entry in given]), vectors, given[0].observation.vector_model)  # type: ignore[union-attr]
         self._embed_corrections(entries)
         self.embed_texts(

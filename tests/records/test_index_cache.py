@@ -309,6 +309,17 @@ def test_an_index_from_before_a_rewrite_of_the_log_is_not_written(tmp_path: Path
     assert not file_of(tmp_path).exists()
 
 
+def test_no_cache_is_written_while_the_log_is_being_rewritten(tmp_path: Path) -> None:
+    life = Life(tmp_path, 4)
+    memory = life.open()
+    memory.log.set_setting("rewriting", "1")  # by a process that was killed at it
+    memory.close()
+    memory = life.open()
+    life.go_on(memory, 30)
+    memory.close()
+    assert not file_of(tmp_path).exists()
+
+
 def test_a_rewrite_of_the_log_while_the_cache_is_written_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,6 +374,20 @@ def test_the_cache_is_renewed_while_the_memory_is_written(tmp_path: Path, monkey
         assert written.wait(30)
         life.go_on(memory, 10)  # its thread may be at work still
     memory.close()
+    memory = life.open()
+    assert from_cache(memory)
+    assert_same(memory.index, rebuilt(tmp_path))
+    memory.close()
+
+
+def test_after_a_rewrite_the_cache_is_renewed_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_cache, "_WHILE_RUNNING", (40, 0.0))
+    life = Life(tmp_path, 12)
+    memory = life.open()
+    memory.log.set_setting("generation", "2")
+    while memory.watermark < 80:
+        life.go_on(memory, 10)
+    memory.close()  # waits for the thread
     memory = life.open()
     assert from_cache(memory)
     assert_same(memory.index, rebuilt(tmp_path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -29,7 +29,7 @@ def pack_entries(entries: Sequence[Entry], *, blobs: bool) -> array[Any]:
             if not blobs:
                 entry = replace(entry, observation=replace(obs, cloud=None, thumbnail=b""))
         row, files = pack(entry)
-        items.append((astuple(row), files, vector, model))
+        items.append((row, files, vector, model))
     return typed_array("B", msgpack.packb((_VERSION, items)))
 
 
