@@ -131,7 +131,7 @@ class Questions:
         self.milliseconds[name].append((time.perf_counter() - begin) * 1e3)
 
 
-def resident_mb(pid: int) -> tuple[float, float]:
+def resident_mb(pid: int | str) -> tuple[float, float]:
     """Resident memory of a process (Linux): all of it, and what no file backs."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     total, anonymous = (int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
