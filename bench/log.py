@@ -80,12 +80,13 @@ def written(report: Report, size: Size) -> None:
         singles = _take_turns(stores, size.singles, size.singles // 10, lambda turn: observations(after + turn, 1))
         for store in stores:
             store.close()
-    rows = []
+    rows: list[list[Any]] = []
     for store in stores:
         (cpu, wall), (single_cpu, single_wall) = batches[store.name], singles[store.name]
         rows.append(
             [
-                store.name, store.on_disk, BATCH / float(np.median(cpu.seconds)), BATCH / float(np.median(wall.seconds)),
+                store.name, store.on_disk,
+                BATCH / float(np.median(cpu.seconds)), BATCH / float(np.median(wall.seconds)),
                 1 / float(np.median(single_wall.seconds)), single_wall.quantile_ms(0.99), single_cpu.quantile_ms(0.5),
             ]
         )  # fmt: skip
@@ -146,8 +147,8 @@ def opened(report: Report, size: Size) -> None:
         seconds = [turn["open_s"] for turn in turns]
         rows.append(
             [
-                count, float(np.median(seconds)), max(seconds), float(np.median([turn["first_query_s"] for turn in turns])),
-                rebuilt, made["column_bytes"] / count, turns[-1]["anonymous_mb"], turns[-1]["resident_mb"],
+                count, float(np.median(seconds)), max(seconds),
+                float(np.median([turn["first_query_s"] for turn in turns])), rebuilt, made["column_bytes"] / count, turns[-1]["anonymous_mb"], turns[-1]["resident_mb"],
                 made["log_bytes"] / count, made["cache_bytes"] / count, made["close_s"],
             ]
         )  # fmt: skip
