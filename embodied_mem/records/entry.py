@@ -128,6 +128,11 @@ def blob_names(row: Row) -> list[str]:
     return [body[key] for key in _BLOBS if body.get(key)]
 
 
+def has_cloud(row: Row) -> bool:
+    """Whether a row names a cloud."""
+    return row.kind == Kind.OBSERVATION and bool(_inflate(row.body).get("cloud"))
+
+
 def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, bytes]]:
     cloud = b"" if obs.cloud is None else encode_cloud(obs.cloud)
     found, view = obs.detections, obs.view

@@ -48,6 +48,7 @@ class RecordLog:
         self.read_only = read_only
         self._lock = self._open_folder()
         self._read_lock = threading.Lock()
+        self.written = 0  # bytes that this process has put into rows, vectors and blobs
         self._commit_lock = threading.Lock()  # from putting blobs to naming them in a row; rewriting waits for it
         try:
             self._reader, self._writer = self._open_database()
@@ -214,6 +215,13 @@ class RecordLog:
         """Entries on disk from number `first` on, as they are stored. Raises StorageError for a damaged one."""
         return self._rows(f"SELECT {_ROW} FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
 
+    def used_bytes(self) -> int:
+        """Bytes of the database's pages that hold something, in log.db or still in its write-ahead log."""
+        pages, free, size = (
+            int(self._select(f"PRAGMA {name}", ())[0][0]) for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
     def checksum(self, seq: int) -> int | None:
         """The stored CRC-32 of an entry; None when the log does not have it."""
         rows = self._select("SELECT crc FROM entries WHERE seq = ?", (seq,))
@@ -340,6 +348,8 @@ class RecordLog:
         self._writer.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", map(_vector_row, vectors))
         self._writer.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
         self._writer.execute("COMMIT")
+        self.written += sum(len(row.body) + sum(map(len, blobs.values())) + 100 for row, blobs in packed)
+        self.written += sum(row.vector.nbytes for row in vectors)
 
 
 def _stacked(rows: Sequence[tuple[int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

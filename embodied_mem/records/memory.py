@@ -23,6 +23,7 @@ from embodied_mem.records.log import RecordLog, VectorRow
 from embodied_mem.records.numeric import floats, rows_of
 from embodied_mem.records.observation import Observation
 from embodied_mem.records.query import Query
+from embodied_mem.records.retention import Retention
 from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView, text_of
 from embodied_mem.records.volatile import Log, VolatileLog
 from embodied_mem.records.wellformed import normal
@@ -55,6 +56,7 @@ class RecordMemory(RecordView):
         clock: Callable[[], int] = time.time_ns,
         threshold: float = DEFAULT_THRESHOLD,
         session_id: str = "",
+        disk_budget_mb: float = 0.0,
     ) -> None:
         super().__init__(embedder, clock=clock, threshold=threshold, log=log)
         self.gate = AdmissionGate(limits)
@@ -63,6 +65,7 @@ class RecordMemory(RecordView):
         self._write_lock = threading.RLock()
         self.cache = self._load()
         self._folder = Folder(self.index)
+        self.retention = Retention(self, disk_budget_mb)
         self.session_id = session_id or self._next_session(self.index.sessions.all())
 
     @classmethod
@@ -76,11 +79,18 @@ class RecordMemory(RecordView):
         threshold: float = DEFAULT_THRESHOLD,
         session_id: str = "",
         read_only: bool = False,
+        disk_budget_mb: float = 0.0,
     ) -> RecordMemory:
-        """Open the memory folder `path`, made when it is missing. Raises StorageError."""
+        """Open the memory folder `path`, made when it is missing; disk_budget_mb as in retention.py, 0 = no limit.
+
+        Raises StorageError.
+        """
         log = RecordLog(path, read_only=read_only)
         try:
-            return cls(log, embedder, limits=limits, clock=clock, threshold=threshold, session_id=session_id)
+            return cls(
+                log, embedder, limits=limits, clock=clock, threshold=threshold, session_id=session_id,
+                disk_budget_mb=disk_budget_mb,
+            )  # fmt: skip
         except BaseException:
             log.close()
             raise
@@ -121,6 +131,7 @@ class RecordMemory(RecordView):
                 except RefusedError as refusal:
                     outcomes.append(refusal)
             self._append(drafts, durable)
+            self.retention.after_writing()
             return outcomes
 
     def start_session(self, session_id: str = "") -> str:
@@ -178,8 +189,8 @@ class RecordMemory(RecordView):
                 self._command(Compact(tuple(forgotten[start : start + _SEAL_BATCH])))
             return self.index.history.erased()
 
-    def give_up(self, drop: Drop) -> int:
-        """Log what retention drops, which its caller then erases; returns the command's number."""
+    def drop(self, drop: Drop) -> int:
+        """Log what retention (see retention.py) is about to drop; returns the command's number."""
         return self._command(drop)
 
     def undo(self, command_seq: int | None = None) -> tuple[int, int]:
