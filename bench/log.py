@@ -148,7 +148,8 @@ def opened(report: Report, size: Size) -> None:
         rows.append(
             [
                 count, float(np.median(seconds)), max(seconds),
-                float(np.median([turn["first_query_s"] for turn in turns])), rebuilt, made["column_bytes"] / count, turns[-1]["anonymous_mb"], turns[-1]["resident_mb"],
+                float(np.median([turn["first_query_s"] for turn in turns])), rebuilt,
+                made["column_bytes"] / count, turns[-1]["anonymous_mb"], turns[-1]["resident_mb"],
                 made["log_bytes"] / count, made["cache_bytes"] / count, made["close_s"],
             ]
         )  # fmt: skip

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError, ModelMismatchError, NotFoundError
-from embodied_mem.geometry import quaternion_from_matrix, quaternion_multiply, transform_points
 from embodied_mem.records.blocks import block_of_commands, block_of_observations
 from embodied_mem.records.commands import Command, Correct, Forget, ReAnchor, SetMap, Undo, erased_by
 from embodied_mem.records.entry import Entry, Kind
@@ -28,7 +27,7 @@ from embodied_mem.records.observation import Observation, fingerprint
 from embodied_mem.records.query import Query
 from embodied_mem.records.repetitions import Repetitions
 from embodied_mem.records.sensing import ViewColumns
-from embodied_mem.records.tables import DetectionTable, ViewTable
+from embodied_mem.records.tables import DetectionTable, ViewTable, detection_table, view_table
 from embodied_mem.records.vectors import VectorStore
 from embodied_mem.records.versions import NO_ROW, VersionTable
 
@@ -171,66 +170,12 @@ class RecordIndex(Columnar):
     def detections(self, labels: tuple[str, ...] | None = None, query: Query | None = None) -> DetectionTable:
         """Detections, of these labels or all, of the records that the query leaves (its labels and k are ignored)."""
         with self.lock:
-            filters = resolve(self, replace(query or Query(), labels=()))
-            rows = filters.select()
-            which, owner = self.table.detections_of(rows)
-            if labels is not None:
-                codes = [code for label in labels if (code := self.labels_seen.find(label)) is not None]
-                kept = np.isin(self.table.labels.data[which], codes)
-                which, owner = which[kept], owner[kept]
-            source = rows[owner]
-            centers, yaws = self.table.centers.data[which], self.table.yaws.data[which]
-            for map_code, matrix in filters.moved_maps():
-                moved = self.table.codes.data[source, 0] == map_code
-                centers[moved] = transform_points(matrix, centers[moved])
-                yaws[moved] += np.arctan2(matrix[1, 0], matrix[0, 0])
-            return DetectionTable(
-                names=tuple(self.labels_seen.all()),
-                seq=self.table.seqs.data[source],
-                stamp_ns=self.table.first_seen.data[source],
-                last_seen_ns=filters.last_seen[source],
-                label=self.table.labels.data[which],
-                score=self.table.scores.data[which],
-                center=centers,
-                size=self.table.sizes.data[which],
-                yaw=yaws,
-                sensor=filters.positions_of(source),
-            )
+            return detection_table(self, labels, query or Query())
 
     def views(self, query: Query | None = None) -> ViewTable:
         """Views with a detector that ran, of the records that the query leaves (space and labels are ignored)."""
         with self.lock:
-            filters = resolve(
-                self, replace(query or Query(), labels=(), box=None, center=None, radius=None, near_record=None)
-            )
-            rows = filters.select()
-            rows = rows[self.table.views.data[rows] >= 0]
-            ids = self.table.views.data[rows].astype(np.int64)
-            orientations = self.table.orientations.data[rows]
-            for map_code, matrix in filters.moved_maps():
-                moved = self.table.codes.data[rows, 0] == map_code
-                orientations[moved] = quaternion_multiply(quaternion_from_matrix(matrix[:3, :3]), orientations[moved])
-            geometry = self.views_seen.geometry.data[ids]
-
-            def depth_at(i: NDArray[np.int64], row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.uint16]:
-                with self.lock:
-                    return self.views_seen.depth(ids[i], row, col)
-
-            return ViewTable(
-                class_sets=tuple(self.views_seen.class_sets.all()),
-                seq=self.table.seqs.data[rows],
-                stamp_ns=self.table.first_seen.data[rows],
-                last_seen_ns=filters.last_seen[rows],
-                position=filters.positions_of(rows),
-                orientation=orientations,
-                fov_h=geometry[:, 0],
-                fov_v=geometry[:, 1],
-                min_range=geometry[:, 2],
-                max_range=geometry[:, 3],
-                classes=self.views_seen.classes.data[ids],
-                depth_shape=self.views_seen.shapes.data[ids],
-                depth_at=depth_at,
-            )
+            return view_table(self, query or Query())
 
     def labels(self, map_id: str = "") -> dict[str, int]:
         """How many current detections each label has in a map ("*" for every map)."""
