@@ -38,6 +38,7 @@ def check(folder: str | Path) -> CheckReport:
         except StorageError as error:
             report.problems.append(str(error))
         _check_vectors(log, report)
+        report.problems.extend(filter(None, [index_cache.damage(log.folder)]))
     finally:
         log.close()
     return report

@@ -10,6 +10,7 @@ Everything under `cache/` may be deleted at any time.
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,18 @@ class IndexCache:
             sync_folder(self._path.parent)
             return
         self._reached = index.watermark
+
+
+def damage(folder: Path) -> str:
+    """In words, what is wrong with the cache in a memory folder; "" when there is none, or nothing."""
+    path = folder / FOLDER / "index"
+    if not path.exists():
+        return ""
+    try:
+        cache.load(path)
+    except cache.DamagedError as error:
+        return f"{error} It will be made again from the log."
+    return ""
 
 
 def follow(log: Log, index: RecordIndex, watermark: int | None = None) -> None:

@@ -15,6 +15,7 @@ import pytest
 from embodied_mem.errors import EmbodiedMemError
 from embodied_mem.geometry import quaternion_from_yaw
 from embodied_mem.records import cache, index_cache
+from embodied_mem.records.check import check
 from embodied_mem.records.index import RecordIndex
 from embodied_mem.records.log import RecordLog
 from embodied_mem.records.memory import RecordMemory
@@ -413,3 +414,15 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     life.go_on(memory, 10)
     memory.close()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["index"]
+
+
+def test_check_finds_a_flipped_bit_in_the_cache(tmp_path: Path) -> None:
+    life = Life(tmp_path, 10)
+    memory = life.open()
+    life.go_on(memory, 20)
+    memory.close()
+    assert check(tmp_path).whole
+    data = bytearray(file_of(tmp_path).read_bytes())
+    data[30] ^= 4
+    file_of(tmp_path).write_bytes(data)
+    assert any("damaged" in problem and "made again" in problem for problem in check(tmp_path).problems)
