@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embodied_mem.errors import EmbodiedMemError, StorageError
+from embodied_mem.records import index_cache
 from embodied_mem.records.log import RecordLog
 
 _BATCH = 512
