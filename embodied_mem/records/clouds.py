@@ -33,11 +33,25 @@ def encode_cloud(points: NDArray[np.float32], resolution: float = 0.01) -> bytes
         raise BadInputError(
             "A cloud holds NaN, infinity or a point over 10 km from its sensor: drop such points first."
         )
-    cells = np.round(cloud / resolution).astype(np.int32)
-    cells = np.unique(cells, axis=0) if len(cells) else cells
+    cells = _distinct(np.round(cloud / resolution).astype(np.int32))
     steps = np.diff(cells, axis=0, prepend=np.zeros((1, 3), dtype=np.int32))
     packed = zlib.compress(np.ascontiguousarray(steps.T, dtype="<i4").tobytes(), 1)
     return _HEAD.pack(_MAGIC, resolution, len(cells)) + packed
+
+
+def _distinct(cells: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Distinct rows (n, 3), sorted: by one number a row where the extents allow, which takes a third of the time."""
+    if not len(cells):
+        return cells
+    low = cells.min(axis=0).astype(np.int64)
+    span = cells.max(axis=0) - low + 1
+    if float(span[0]) * float(span[1]) * float(span[2]) >= 2**62:
+        return np.unique(cells, axis=0)
+    x, y, z = (cells.astype(np.int64) - low).T
+    keys = np.unique((x * span[1] + y) * span[2] + z)
+    rest, z = np.divmod(keys, span[2])
+    x, y = np.divmod(rest, span[1])
+    return (np.column_stack([x, y, z]) + low).astype(np.int32)
 
 
 def decode_cloud(data: bytes) -> NDArray[np.float32]:

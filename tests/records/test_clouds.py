@@ -39,3 +39,11 @@ def test_damaged_bytes_are_refused() -> None:
     for broken in (b"", b"x" * 40, whole[:-3], whole[:10]):
         with pytest.raises(StorageError):
             decode_cloud(broken)
+
+
+@pytest.mark.parametrize("extent", [0.02, 3.0, 9_000.0])
+def test_points_are_stored_once_and_in_order_whatever_the_extent(extent: float) -> None:
+    points = np.random.default_rng(3).uniform(-extent, extent, (500, 3)).astype(np.float32)
+    points = np.concatenate([points, points[:100]])
+    cells = np.unique(np.round(points.astype(np.float64) / 0.01).astype(np.int32), axis=0)
+    assert np.allclose(decode_cloud(encode_cloud(points)), cells * 0.01, atol=extent * 1e-6)
