@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from embodied_mem.cli.console import Console
 from embodied_mem.cli.embedding import DeferredEmbedder
 from embodied_mem.cli.filters import Where
 from embodied_mem.cli.shape import Shape, answer_shape, hit_shape
@@ -73,6 +74,23 @@ class DirectBackend:
 
     def correct(self, seq: int, **changes: Any) -> Shape:
         return {"seq": seq, "command_seq": self.memory.correct(seq, **changes)}
+
+    def compact(self, console: Console) -> Shape:
+        from dataclasses import asdict
+
+        from embodied_mem.records.compaction import Compaction
+
+        compaction = Compaction(self.memory)
+        doing, done, bar = "", 0, console.bar(None, "compacting")
+        for step in compaction.steps():
+            if step.doing != doing:
+                bar.close()
+                doing, done, bar = step.doing, 0, console.bar(step.total or None, step.doing, "entry")
+                console.milestone(f"{step.doing} ...")
+            bar.update(step.done - done)
+            done = step.done
+        bar.close()
+        return {"message": compaction.report.sentence(), **asdict(compaction.report)}
 
     def close(self) -> None:
         self.memory.close()

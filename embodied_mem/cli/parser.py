@@ -28,8 +28,11 @@ COMMANDS = (
     "report",
     "info",
     "check",
+    "repair",
+    "backup",
     "forget",
     "undo",
+    "compact",
     "correct",
     "reembed",
 )

@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 from typing import Any
 
+from embodied_mem.cli.console import Console
 from embodied_mem.cli.filters import Where
 from embodied_mem.cli.shape import Shape, answer_shape, evidence_shape
 from embodied_mem.errors import BadInputError, RefusedError, UnavailableError
@@ -59,6 +60,9 @@ class NodesBackend:
 
     def correct(self, seq: int, **changes: Any) -> Shape:
         return {"seq": seq, "command_seq": self._client.correct(seq, **changes)}
+
+    def compact(self, console: Console) -> Shape:
+        return {"message": self._client.compact()}
 
     def close(self) -> None:
         self._client.close()

@@ -142,6 +142,18 @@ class MemoryNode(LifecycleNode):
         entity = self.create_service(kind, name, guarded, callback_group=self._services_group)
         self._entities.append((self.destroy_service, entity))
 
+    def serve_plain(self, kind: Any, name: str, handler: Callable[[Any, Any], Any]) -> None:
+        """A service of a standard type with `success` and `message`; `handler` is async and returns the response."""
+
+        async def guarded(request: Any, response: Any) -> Any:
+            if self.active:
+                return await handler(request, response)
+            self.counters["refused_while_inactive"] += 1
+            return kind.Response(success=False, message=f"Node {self.get_name()} is not active yet: try again.")
+
+        entity = self.create_service(kind, name, guarded, callback_group=self._services_group)
+        self._entities.append((self.destroy_service, entity))
+
     def client_of(self, kind: type, name: str) -> Any:
         """A client in a callback group of its own: it may be awaited inside callbacks."""
         entity = self.create_client(kind, name, callback_group=MutuallyExclusiveCallbackGroup())

@@ -29,6 +29,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import Trigger
 
 from embodied_mem import errors
 from embodied_mem.geometry import quaternion_from_matrix
@@ -153,6 +154,16 @@ class MemoryClient:
         response = self.call(Undo, "undo", Undo.Request(command_seq=command_seq))
         self._note(response.undo_seq)
         return int(response.undone)
+
+    def compact(self, timeout_s: float = 600.0) -> str:
+        """Erase what was forgotten from every file, for good; returns what was done, in words. Raises StorageError."""
+        deadline = time.monotonic() + timeout_s
+        response, sentence = self._try(Trigger, "compact", Trigger.Request(), deadline, deadline)
+        if response is None:
+            raise errors.UnavailableError(sentence)
+        if not response.success:
+            raise errors.StorageError(response.message)
+        return str(response.message)
 
     def set_map(self, map_id: str, *, parent: str = "", transform: ArrayLike | None = None) -> str:
         """Name the current map; `transform` (4, 4) leads from it to `parent`. Returns the map before."""

@@ -2,7 +2,7 @@
 
 Subscribes  observations                          what was perceived, by perception or any other source
 Publishes   records, current_map, memory_events, ~/markers
-Serves      remember, correct, forget, undo, set_map, re_anchor, get_records
+Serves      remember, correct, forget, undo, set_map, re_anchor, get_records, compact
 
 Threads: the executor converts messages; one worker thread does everything that writes (gate, log, embedding,
 publishing), in the order in which things came, in batches. What comes faster than it is written is dropped, oldest
@@ -28,6 +28,7 @@ from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions.basics import ns_to_stamp
 from embodied_mem.nodes.conversions.markers import memory_markers
 from embodied_mem.nodes.conversions.observations import entry_to_msg, observation_from_msg
+from embodied_mem.nodes.maintenance import CompactService
 from embodied_mem.nodes.memory_folder import memory_folder
 from embodied_mem.nodes.record_services import RecordServices
 from embodied_mem.nodes.recording import Event, Job, Recorder
@@ -38,6 +39,7 @@ from embodied_mem.records.entry import Entry
 from embodied_mem.records.gate import GateLimits
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.observation import Observation
+from embodied_mem.records.retention import dropped
 
 
 class RecordNode(MemoryNode):
@@ -61,6 +63,7 @@ class RecordNode(MemoryNode):
             clock=self.now_ns,
             threshold=p.threshold,
             session_id=p.session_id,
+            disk_budget_mb=p.disk_budget_mb,
         )  # fmt: skip
         self.epoch = time.time_ns()
         self.recorder = Recorder(self.memory, self._tell)
@@ -77,6 +80,7 @@ class RecordNode(MemoryNode):
         )  # fmt: skip
         self.subscribe(ObservationMsg, "observations", qos.OBSERVATIONS, self._observe)
         RecordServices(self, self.memory)
+        CompactService(self, self.memory)
         self.every(p.marker_period, self._draw)
 
     def activate(self) -> None:
@@ -115,6 +119,7 @@ class RecordNode(MemoryNode):
         return {
             "watermark": self.memory.watermark, "records": len(self.memory.index), "map": self.memory.map_id,
             "model": self.memory.index.model, "queue": len(self.worker), **queue, **gate,
+            **dropped(self.memory), "disk_budget": self.memory.retention.problem,
         }  # fmt: skip
 
     # --- inside ------------------------------------------------------------------------------------------------

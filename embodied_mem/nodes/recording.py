@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied_mem.errors import EmbodiedMemError, RefusedError
-from embodied_mem.records.commands import Correct, Forget, ReAnchor, SetMap, Undo
+from embodied_mem.records.commands import Compact, Correct, Drop, Forget, ReAnchor, SetMap, Undo
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.memory import Admitted, RecordMemory
 from embodied_mem.records.observation import Observation
@@ -17,6 +17,12 @@ _EVENT_OF = {
     Forget: ("forgotten", "Forgot records {0.seqs}."),
     Undo: ("undone", "Command {0.command_seq} was taken back."),
     SetMap: ("map_changed", "The current map is {0.map_id!r}."),
+    Compact: ("erased", "{0.count} forgotten records are erased: that is final."),
+    Drop: (
+        "dropped_from_disk",
+        "To keep within the disk budget, {0.clouds} clouds and {0.thumbnails} pictures ({0.what}) of {0.count} records "
+        "were dropped, {0.freed} bytes.",
+    ),
     ReAnchor: ("corrected", "The records of map {0.map_id!r} follow a corrected trajectory."),
 }
 

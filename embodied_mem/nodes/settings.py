@@ -19,6 +19,9 @@ class RecordSettings:
     session_id: str = parameter("", "Name of this run; empty = the next number.")
     embedder: str = parameter("auto", "What turns captions into vectors.", choices=EMBEDDERS)
     threshold: float = parameter(0.3, "Cosine below which a text finds nothing.", low=-1.0, high=1.0)
+    disk_budget_mb: float = parameter(
+        0.0, "Megabytes of disk; beyond, the oldest clouds go, then what newer records repeat. 0 = no limit.", low=0.0
+    )
     queue: int = parameter(200, "Observations that may wait to be written; then the oldest are dropped.", low=1)
     batch: int = parameter(32, "Observations written together at most.", low=1, high=1000)
     max_position_std: float = parameter(0.5, "Metres; a less certain pose is refused.", above=0.0)

@@ -89,8 +89,9 @@ def _readable(log: RecordLog, first: int, last: int, report: CheckReport) -> Ite
 
 
 def _check_vectors(log: RecordLog, report: CheckReport) -> None:
-    try:
-        for seqs, _ in log.vectors(log.setting("model")):
-            report.vectors += len(seqs)
-    except StorageError as error:
-        report.problems.append(str(error))
+    for model in log.models():
+        try:
+            for seqs, _ in log.vectors(model):
+                report.vectors += len(seqs)
+        except StorageError as error:
+            report.problems.append(str(error))

@@ -81,6 +81,11 @@ class Compact:
     name: ClassVar[str] = "compact"
     seqs: tuple[int, ...]
 
+    @property
+    def count(self) -> int:
+        """How many records it is about."""
+        return len(self.seqs)
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:
@@ -97,6 +102,11 @@ class Drop:
     clouds: int = 0
     thumbnails: int = 0
     freed: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many records it is about."""
+        return len(self.seqs)
 
 
 Command = Correct | Forget | Undo | SetMap | ReAnchor | Compact | Drop

@@ -44,6 +44,15 @@ class CompactionReport:
     bytes_before: int = 0
     bytes_after: int = 0
 
+    def sentence(self) -> str:
+        """The report in words."""
+        if not self.entries and not self.blobs:
+            return "There was nothing to erase."
+        return (
+            f"{self.entries:,} entries of the log and {self.blobs:,} clouds and pictures were erased from every file; "
+            f"log.db has {self.bytes_after / 1e6:.1f} MB, before {self.bytes_before / 1e6:.1f} MB."
+        )
+
 
 class Compaction:
     """One compaction of a memory that is open for writing; run its `steps` to the end."""

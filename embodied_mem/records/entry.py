@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -113,10 +114,12 @@ def tombstone(seq: int, logged_ns: int) -> Row:
     return pack(Entry(seq, Kind.TOMBSTONE, logged_ns))[0]
 
 
-def without_blobs(row: Row) -> Row:
-    """The row of an observation without its cloud and thumbnail; the rest stays as it is."""
+def without_blobs(row: Row, names: Collection[str] | None = None) -> Row:
+    """The row of an observation without its cloud and thumbnail (or those of these names); the rest stays as it is."""
     body = _inflate(row.body)
-    kept = {key: value for key, value in body.items() if key not in _BLOBS}
+    kept = {
+        key: value for key, value in body.items() if key not in _BLOBS or (names is not None and value not in names)
+    }
     return row._replace(body=_deflate(kept))
 
 

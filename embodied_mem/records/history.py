@@ -6,7 +6,7 @@ live unless a live undo names it. One rule serves correcting, re-anchoring, undo
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +57,7 @@ class History(Columnar):
         self._undone_by: dict[int, list[int]] = defaultdict(list)
         self._touching: dict[int, list[int]] = defaultdict(list)
         self._anchors: dict[str, list[int]] = defaultdict(list)
+        self.dropped: Counter[str] = Counter()  # by retention: clouds, thumbnails, records, bytes
         self._erased: dict[int, int] = {}  # records whose content is gone for good, with the command that says so
 
     def add(self, seq: int, command: Command) -> None:
@@ -71,6 +72,11 @@ class History(Columnar):
         elif isinstance(command, ReAnchor):
             self._anchors[command.map_id].append(seq)
         else:
+            if isinstance(command, Drop):
+                records = command.count if command.what == "records" else 0
+                self.dropped.update(
+                    clouds=command.clouds, thumbnails=command.thumbnails, records=records, bytes=command.freed
+                )
             self._erased.update(dict.fromkeys(erased_by(command), seq))
 
     def __contains__(self, seq: int) -> bool:
@@ -137,10 +143,6 @@ class History(Columnar):
     def corrections_of(self, seqs: Iterable[int]) -> list[int]:
         """The numbers of every correction of these records, undone ones too."""
         return [n for seq in seqs for n in self._touching.get(seq, ()) if isinstance(self._commands[n], Correct)]
-
-    def drops(self) -> list[Drop]:
-        """What retention has dropped, in order."""
-        return [command for command in self._commands.values() if isinstance(command, Drop)]
 
     def _final(self, seq: int) -> str:
         """In words, why a command can be neither undone nor done again; "" when it can."""

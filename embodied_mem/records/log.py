@@ -215,6 +215,15 @@ class RecordLog:
         """Entries on disk from number `first` on, as they are stored. Raises StorageError for a damaged one."""
         return self._rows(f"SELECT {_ROW} FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
 
+    def models(self) -> list[str]:
+        """The models that stored vectors were made by."""
+        found: list[str] = []
+        while rows := self._select(
+            "SELECT model FROM vectors WHERE model > ? ORDER BY model LIMIT 1", (found[-1] if found else "",)
+        ):
+            found.append(str(rows[0][0]))
+        return found
+
     def used_bytes(self) -> int:
         """Bytes of the database's pages that hold something, in log.db or still in its write-ahead log."""
         pages, free, size = (

@@ -204,13 +204,8 @@ def superseded(memory: RecordMemory) -> list[int]:
 
 def dropped(memory: RecordMemory) -> dict[str, int]:
     """What retention has dropped from a memory so far."""
-    drops = memory.index.history.drops()
-    return {
-        "dropped_clouds": sum(drop.clouds for drop in drops),
-        "dropped_thumbnails": sum(drop.thumbnails for drop in drops),
-        "dropped_records": sum(len(drop.seqs) for drop in drops if drop.what == "records"),
-        "dropped_bytes": sum(drop.freed for drop in drops),
-    }
+    counts = memory.index.history.dropped
+    return {f"dropped_{what}": counts[what] for what in ("clouds", "thumbnails", "records", "bytes")}
 
 
 def _content_bytes(log: RecordLog, seqs: list[int], width: int) -> int:

@@ -84,6 +84,12 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    """The database and the blobs, without what reading leaves beside them."""
+    files = [folder / "log.db", *sorted((folder / "blobs").rglob("*"))]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.is_file()}
+
+
 def found_in(folder: Path, told: list[Told]) -> list[int]:
     everything = bytes_of(folder)
     return [each.seq for each in told if any(needle in everything for needle in each.needles)]

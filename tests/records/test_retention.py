@@ -135,7 +135,7 @@ def test_a_run_of_many_times_the_budget_keeps_answering(tmp_path: Path) -> None:
     for start in range(0, 600, 20):
         fill(mem, 20, start)
         written, highest = mem.log.written, max(highest, usage(mem.log))
-    assert written > 0.8e6 * 4 and highest < 1.2 * 0.8e6, (written, highest)
+    assert written > 0.8e6 * 4 and highest < 1.35 * 0.8e6, (written, highest)
     assert len(mem.query(Query(k=2000)).hits) == 600
     assert all(isinstance(entry.command, Drop) for entry in mem.entries(1, 5000)[1:] if entry.command)
     assert dropped(mem)["dropped_clouds"] > 400

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
 def _facts(memory: RecordMemory, folder: Path) -> dict[str, Any]:
     from embodied_mem.cli.shape import iso
+    from embodied_mem.records.retention import dropped
 
     index, table = memory.index, memory.index.table
     first, last = (int(table.first_seen.data.min()), int(table.last_seen.data.max())) if len(table) else (0, 0)
@@ -53,6 +54,8 @@ def _facts(memory: RecordMemory, folder: Path) -> dict[str, Any]:
         "labels": dict(sorted(index.labels("*").items(), key=lambda item: (-item[1], item[0]))),
         "model": index.model,
         "dimension": index.vector_width,
+        **dropped(memory),
+        "erased_records": len(index.history.erased()),
         "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     }
 
@@ -71,3 +74,8 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     more = f", and {len(facts['labels']) - 15} more labels" if len(facts["labels"]) > 15 else ""
     yield f"  labels    {', '.join(shown) or 'none'}{more}"
     yield f"  vectors   {facts['model'] or 'none'}{' x ' + str(facts['dimension']) if facts['dimension'] else ''}"
+    if facts["dropped_bytes"]:
+        yield (
+            f"  dropped   {facts['dropped_clouds']:,} clouds, {facts['dropped_thumbnails']:,} pictures and "
+            f"{facts['dropped_records']:,} records, {facts['dropped_bytes'] / 1e6:.1f} MB, to keep the disk budget"
+        )
