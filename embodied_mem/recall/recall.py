@@ -304,4 +304,3 @@ class Recall:
 
     def _stamp_of(self, seq: int) -> int:
         return self._memory.get(seq).observation.stamp_ns
-
