@@ -1,4 +1,4 @@
-"""What a robot writes until its power is cut: python -m bench.faults.power_work FOLDER TRACE ROUNDS SEED, with the shim.
+"""What a robot writes until its power is cut: python -m bench.faults.power_work FOLDER TRACE ROUNDS SEED (in a shim).
 
 The trace says beside every operation what was about to happen and what was acknowledged from disk, as lines of JSON:
 {"will": [numbers of samples]}, {"did": {number of the record: number of the sample}}, {"forgets": [records]},

@@ -38,7 +38,11 @@ def check(folder: str | Path) -> CheckReport:
             _check_entries(log, report)
         except StorageError as error:
             report.problems.append(str(error))
-        _check_vectors(log, report)
+        try:
+            _check_vectors(log, report)
+            log.setting("model")
+        except StorageError as error:
+            report.problems.append(str(error))
         report.problems.extend(filter(None, [index_cache.damage(log.folder)]))
     finally:
         log.close()
@@ -58,34 +62,32 @@ def _database_problems(folder: Path) -> Iterator[str]:
 
 
 def _check_entries(log: RecordLog, report: CheckReport) -> None:
-    first, newest = 1, log.watermark
-    while first <= newest:
-        last = min(first + _BATCH, newest + 1)
-        for seq in _readable(log, first, last, report):
-            report.entries += 1
-            if seq != first:
-                report.problems.append(f"Entries {first} to {seq - 1} are missing.")
-            first = seq + 1
-        if first < last:
-            report.problems.append(f"Entries {first} to {last - 1} are missing or damaged.")
-        first = last
+    seqs = log.numbers()
+    report.entries = len(seqs)
+    before = 0
+    for seq in seqs:
+        if seq == before + 2:
+            report.problems.append(f"The log has no entry {seq - 1}.")
+        elif seq != before + 1:
+            report.problems.append(f"The log has no entries between {before} and {seq}, or they are out of order.")
+        before = seq
+    for start in range(0, len(seqs), _BATCH):
+        _check_batch(log, seqs[start : start + _BATCH], report)
 
 
-def _readable(log: RecordLog, first: int, last: int, report: CheckReport) -> Iterator[int]:
-    """Numbers of the entries in [first, last) that can be read with their blobs; the others become problems."""
+def _check_batch(log: RecordLog, seqs: list[int], report: CheckReport) -> None:
+    """Read these entries with their blobs; those that cannot be read become problems."""
     try:
-        entries = log.read(first, last - first, blobs=True)
+        entries = log.get(seqs, blobs=True).values()
         report.blobs += sum(entry.observation is not None and entry.observation.cloud is not None for entry in entries)
-        yield from (entry.seq for entry in entries)
         return
-    except StorageError:
+    except EmbodiedMemError:
         pass  # look at them one by one, to say which
-    for seq in range(first, last):
+    for seq in seqs:
         try:
             log.get([seq], blobs=True)
         except EmbodiedMemError as error:
             report.problems.append(str(error))
-        yield seq
 
 
 def _check_vectors(log: RecordLog, report: CheckReport) -> None:

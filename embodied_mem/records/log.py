@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,10 @@ from embodied_mem.records import schema
 from embodied_mem.records.blobs import BlobStore
 from embodied_mem.records.entry import Entry, Row, blob_names, pack, unpack
 from embodied_mem.records.files import FolderLock, make_folder
+from embodied_mem.records.vector_rows import VectorRow, VectorTable, stacked
 
 COMMIT_INTERVAL = 0.1  # seconds
 _ROW = "seq, kind, stamp_ns, logged_ns, robot, session, sensor, map, x, y, z, caption, body, crc"
-
-
-@dataclass(frozen=True, slots=True)
-class VectorRow:
-    """A vector to be stored: made by `model` for the text that entry `seq` brought."""
-
-    seq: int
-    model: str
-    vector: NDArray[np.float32]
 
 
 class RecordLog:
@@ -48,6 +39,7 @@ class RecordLog:
         self.read_only = read_only
         self._lock = self._open_folder()
         self._read_lock = threading.Lock()
+        self._vectors = VectorTable(self._select)
         self.written = 0  # bytes that this process has put into rows, vectors and blobs
         self._commit_lock = threading.Lock()  # from putting blobs to naming them in a row; rewriting waits for it
         try:
@@ -178,6 +170,7 @@ class RecordLog:
         with self._state:  # first, since a commit moves entries from here to where is looked next
             waiting = [self._pending[seq] for seq in sorted(self._pending) if seq >= first]
         rows = self._rows(f"SELECT {_ROW} FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?", (first, limit))
+        self._require_run(rows, first)
         entries = [self._entry(row, blobs) for row in rows]
         newest = entries[-1].seq if entries else first - 1
         return entries + [entry for entry in waiting if entry.seq > newest][: limit - len(entries)]
@@ -202,14 +195,12 @@ class RecordLog:
         self, model: str, first: int = 0, batch: int = 4096
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Stored vectors of a model as (n,) numbers and (n, d) rows, in order of their entries, in batches."""
-        while rows := self._vectors_from(model, first, self.watermark, batch):
-            yield _stacked(rows)
-            first = rows[-1][0] + 1
+        for rows in self._vectors.batches(model, first, lambda: self.watermark, batch):
+            yield stacked(rows)
 
     def vectors_of(self, model: str, seqs: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those of a model's vectors that some entries have, as `vectors` gives them. Raises StorageError."""
-        found = [part for seq in seqs for part in self._vectors_from(model, seq, seq, 1)]
-        return _stacked(found)
+        return stacked([part for seq in seqs for part in self._vectors.between(model, seq, seq, 1)])
 
     def rows(self, first: int, limit: int) -> list[Row]:
         """Entries on disk from number `first` on, as they are stored. Raises StorageError for a damaged one."""
@@ -217,12 +208,7 @@ class RecordLog:
 
     def models(self) -> list[str]:
         """The models that stored vectors were made by."""
-        found: list[str] = []
-        while rows := self._select(
-            "SELECT model FROM vectors WHERE model > ? ORDER BY model LIMIT 1", (found[-1] if found else "",)
-        ):
-            found.append(str(rows[0][0]))
-        return found
+        return self._vectors.models()
 
     def used_bytes(self) -> int:
         """Bytes of the database's pages that hold something, in log.db or still in its write-ahead log."""
@@ -230,6 +216,10 @@ class RecordLog:
             int(self._select(f"PRAGMA {name}", ())[0][0]) for name in ("page_count", "freelist_count", "page_size")
         )
         return (pages - free) * size
+
+    def numbers(self) -> list[int]:
+        """The number of every entry that is on disk, in the order in which they are found there."""
+        return [int(row[0]) for row in self._select("SELECT seq FROM entries ORDER BY seq", ())]
 
     def checksum(self, seq: int) -> int | None:
         """The stored CRC-32 of an entry; None when the log does not have it."""
@@ -241,8 +231,11 @@ class RecordLog:
         with self._state:
             if name in self._pending_settings:
                 return self._pending_settings[name]
-        rows = self._select("SELECT value FROM settings WHERE name = ?", (name,))
-        return str(rows[0][0]) if rows else default
+        for found, value, crc in self._select("SELECT name, value, crc FROM settings", ()):
+            if not isinstance(value, str) or schema.setting_crc(found, value) != crc:
+                raise StorageError(f"The setting {found!r} is damaged: run `embodied-mem check`.")
+            default = value if found == name else default
+        return default
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -288,16 +281,6 @@ class RecordLog:
                 f"The log in {self.folder} could not be read ({error}): run `embodied-mem check`."
             ) from error
 
-    def _vectors_from(self, model: str, first: int, last: int, limit: int) -> list[tuple[int, bytes]]:
-        rows = self._select(
-            "SELECT seq, data, crc FROM vectors WHERE model = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
-            (model, first, last, limit),
-        )
-        for seq, data, crc in rows:
-            if zlib.crc32(data) != crc:
-                raise StorageError(f"The vector of entry {seq} is damaged: run `embodied-mem check`.")
-        return [(int(seq), data) for seq, data, _ in rows]
-
     def _rows(self, sql: str, values: tuple[int, ...]) -> list[Row]:
         rows = []
         for *columns, crc in self._select(sql, values):
@@ -306,6 +289,12 @@ class RecordLog:
                 raise StorageError(f"Entry {row.seq} of the log is damaged (wrong checksum): run `embodied-mem check`.")
             rows.append(row)
         return rows
+
+    def _require_run(self, rows: Sequence[Row], first: int) -> None:
+        """StorageError unless the numbers go on from `first` without a gap: a damaged index page hides or repeats."""
+        for expected, row in enumerate(rows, max(first, 1)):
+            if row.seq != expected:
+                raise StorageError(f"The log has no entry {expected}, as of damage: run `embodied-mem check`.")
 
     def _entry(self, row: Row, blobs: bool) -> Entry:
         return unpack(row, {name: self.blobs.get(name) for name in blob_names(row)} if blobs else None)
@@ -354,19 +343,13 @@ class RecordLog:
             f"INSERT INTO entries ({_ROW}) VALUES ({','.join('?' * 14)})",
             ((*row, row.crc()) for row, _ in packed),
         )
-        self._writer.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", map(_vector_row, vectors))
-        self._writer.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
+        self._writer.executemany(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", (row.stored() for row in vectors)
+        )
+        self._writer.executemany(
+            "INSERT OR REPLACE INTO settings VALUES (?, ?, ?)",
+            [(name, value, schema.setting_crc(name, value)) for name, value in settings.items()],
+        )
         self._writer.execute("COMMIT")
         self.written += sum(len(row.body) + sum(map(len, blobs.values())) + 100 for row, blobs in packed)
         self.written += sum(row.vector.nbytes for row in vectors)
-
-
-def _stacked(rows: Sequence[tuple[int, bytes]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    seqs = np.array([seq for seq, _ in rows], dtype=np.int64)
-    width = len(rows[0][1]) // 4 if rows else 0
-    return seqs, np.frombuffer(b"".join(data for _, data in rows), "<f4").reshape(len(rows), width)
-
-
-def _vector_row(row: VectorRow) -> tuple[str, int, bytes, int]:
-    data = np.asarray(row.vector, dtype="<f4").tobytes()
-    return row.model, row.seq, data, zlib.crc32(data)

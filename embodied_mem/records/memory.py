@@ -19,11 +19,12 @@ from embodied_mem.records.entry import Entry, Kind, as_logged
 from embodied_mem.records.folding import Folder
 from embodied_mem.records.gate import AdmissionGate, GateLimits
 from embodied_mem.records.index_cache import IndexCache, follow
-from embodied_mem.records.log import RecordLog, VectorRow
+from embodied_mem.records.log import RecordLog
 from embodied_mem.records.numeric import floats, rows_of
 from embodied_mem.records.observation import Observation
 from embodied_mem.records.query import Query
 from embodied_mem.records.retention import Retention
+from embodied_mem.records.vector_rows import VectorRow
 from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView, text_of
 from embodied_mem.records.volatile import Log, VolatileLog
 from embodied_mem.records.wellformed import normal

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from embodied_mem.inference.protocols import Embedder
 from embodied_mem.records.commands import Correct
 from embodied_mem.records.entry import Entry
-from embodied_mem.records.log import VectorRow
 from embodied_mem.records.memory import RecordMemory
+from embodied_mem.records.vector_rows import VectorRow
 
 _BATCH = 64
 

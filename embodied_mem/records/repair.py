@@ -122,7 +122,8 @@ class _Rescue:
                 new.execute("COMMIT")
             new.execute("BEGIN")
             for name, value in self._settings(old).items():
-                new.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+                crc = schema.setting_crc(name, value)
+                new.execute("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", (name, value, crc))
             for vector in self._vectors(old, newest):
                 new.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", vector)
                 self.report.vectors += 1
@@ -138,12 +139,11 @@ class _Rescue:
         """The highest number of which anything can be read."""
         found = 0
         for sql in (
-            "SELECT seq FROM entries ORDER BY seq DESC LIMIT 1",
-            "SELECT max(seq) FROM vectors",
+            f"SELECT {_ROW} FROM entries ORDER BY seq DESC LIMIT {_BATCH}",
+            f"SELECT model, seq, data, crc FROM vectors ORDER BY seq DESC LIMIT {_BATCH}",
         ):
             with contextlib.suppress(sqlite3.Error):
-                (row,) = old.execute(sql).fetchall() or [(0,)]
-                found = max(found, int(row[0] or 0))
+                found = max([found, *(_number(row) for row in old.execute(sql))])
         if found:
             return found
         step = 1  # the end cannot be read: how far does the beginning go?
@@ -218,7 +218,11 @@ class _Rescue:
     def _settings(self, old: sqlite3.Connection) -> dict[str, str]:
         found: dict[str, str] = {}
         try:
-            found = {str(name): str(value) for name, value in old.execute("SELECT name, value FROM settings")}
+            for name, value, *crc in old.execute("SELECT * FROM settings"):
+                if crc and (not isinstance(value, str) or crc[0] != schema.setting_crc(name, value)):
+                    self.report.losses.append(f"The setting {name!r} is damaged.")
+                else:
+                    found[str(name)] = str(value)
         except sqlite3.Error as error:
             self.report.losses.append(
                 f"The settings are damaged ({error}): the model of the vectors is taken from these."
@@ -229,7 +233,12 @@ class _Rescue:
         """Every vector that its checksum vouches for, of an entry that is still there."""
         lost = 0
         models = self._models(old)
+        old_rule = int(old.execute("PRAGMA user_version").fetchone()[0]) == 1
         for model in models:
+
+            def crcs(seq: int, data: bytes, model: str = model) -> list[int]:
+                return [schema.vector_crc(model, seq, data), *([zlib.crc32(data)] if old_rule else [])]
+
             for seq in range(1, newest + 1):
                 try:
                     row = old.execute(
@@ -240,11 +249,11 @@ class _Rescue:
                     continue
                 if row is None or seq in self._tombstones:
                     continue
-                if not isinstance(row[0], bytes) or zlib.crc32(row[0]) != row[1] or len(row[0]) % 4:
+                if not isinstance(row[0], bytes) or row[1] not in crcs(seq, row[0]) or len(row[0]) % 4:
                     lost += 1
                     self.report.losses.append(f"The vector of entry {seq} by {model} is damaged.")
                     continue
-                yield model, seq, row[0], row[1]
+                yield model, seq, row[0], schema.vector_crc(model, seq, row[0])
         if lost:
             self.report.losses.append(
                 f"{lost} vectors could not be read: they are made again from their texts when the record node starts, "
@@ -259,3 +268,16 @@ class _Rescue:
                 return [str(name) for (name,) in old.execute("SELECT value FROM settings WHERE name = 'model'")]
             self.report.losses.append("No vector can be read: all are made again from their texts.")
             return []
+
+
+def _number(row: tuple[Any, ...]) -> int:
+    """The number of an entry or a vector that its checksum vouches for, else 0: a damaged one may be any."""
+    *columns, crc = row
+    try:
+        if len(columns) == 3:
+            model, seq, data = columns
+            return int(seq) if schema.vector_crc(model, seq, data) == crc else 0
+        entry = Row(*columns)
+        return entry.seq if entry.crc() == crc else 0
+    except (TypeError, ValueError):
+        return 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Callable
 
 from embodied_mem.errors import StorageError
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x454D454D  # "EMEM": tells our files from other SQLite databases
 
 _TABLES = """
@@ -29,11 +30,40 @@ CREATE TABLE vectors (
     crc INTEGER NOT NULL,
     PRIMARY KEY (model, seq)
 ) WITHOUT ROWID;
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+
+def vector_crc(model: str, seq: int, data: bytes) -> int:
+    """CRC-32 of a vector's row, its key included: a vector under another number is as wrong as another vector."""
+    return zlib.crc32(data, zlib.crc32(f"{model}\0{seq}".encode()))
+
+
+def setting_crc(name: str, value: str) -> int:
+    """CRC-32 of a setting's row."""
+    return zlib.crc32(f"{name}\0{value}".encode())
+
+
+def _checksums_of_keys(connection: sqlite3.Connection) -> None:
+    """1 to 2: the checksum of a vector is over its key too, and settings have one. What was damaged stays so."""
+    for model, seq in connection.execute("SELECT model, seq FROM vectors").fetchall():
+        ((data, crc),) = connection.execute("SELECT data, crc FROM vectors WHERE model = ? AND seq = ?", (model, seq))
+        if zlib.crc32(data) == crc:
+            connection.execute(
+                "UPDATE vectors SET crc = ? WHERE model = ? AND seq = ?", (vector_crc(model, seq, data), model, seq)
+            )
+    settings = connection.execute("SELECT name, value FROM settings").fetchall()
+    connection.execute("DROP TABLE settings")
+    connection.execute(
+        "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID"
+    )
+    connection.executemany(
+        "INSERT INTO settings VALUES (?, ?, ?)", [(name, value, setting_crc(name, value)) for name, value in settings]
+    )
+
+
 # MIGRATIONS[n] takes a database from version n to n + 1.
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _checksums_of_keys}
 
 
 def connect(path: str, read_only: bool) -> sqlite3.Connection:

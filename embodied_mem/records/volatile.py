@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from embodied_mem.errors import NotFoundError
 from embodied_mem.records.commands import Correct, erased_by
 from embodied_mem.records.entry import Entry, Kind
-from embodied_mem.records.log import VectorRow
+from embodied_mem.records.vector_rows import VectorRow
 
 
 class Log(Protocol):

@@ -9,8 +9,9 @@ import pytest
 
 from bench.faults.samples import clock, embedder, missing, sample, vector_of
 from embodied_mem.errors import StorageError
-from embodied_mem.records.log import RecordLog, VectorRow
+from embodied_mem.records.log import RecordLog
 from embodied_mem.records.memory import RecordMemory
+from embodied_mem.records.vector_rows import VectorRow
 
 
 @pytest.mark.parametrize("key", [1, 3])  # its vector made here, and given

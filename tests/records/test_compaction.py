@@ -17,10 +17,11 @@ from embodied_mem.records.check import check
 from embodied_mem.records.clouds import encode_cloud
 from embodied_mem.records.compaction import Compaction
 from embodied_mem.records.entry import Kind
-from embodied_mem.records.log import RecordLog, VectorRow
+from embodied_mem.records.log import RecordLog
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
 from embodied_mem.records.rewriting import Rewriter
+from embodied_mem.records.vector_rows import VectorRow
 from embodied_mem.records.view import RecordView
 from tests.records.builders import START, Clock, LetterEmbedder, detections, observation
 

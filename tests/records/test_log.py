@@ -14,9 +14,10 @@ import pytest
 from embodied_mem.errors import NotFoundError, StorageError
 from embodied_mem.records.check import check
 from embodied_mem.records.entry import Entry, Kind
-from embodied_mem.records.log import RecordLog, VectorRow
+from embodied_mem.records.log import RecordLog
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
+from embodied_mem.records.vector_rows import VectorRow
 from tests.records.builders import START, Clock, LetterEmbedder, detections, observation, seeing
 
 
