@@ -16,7 +16,7 @@ from embodied_mem.errors import BadInputError, NotFoundError, StorageError
 from embodied_mem.records.check import check
 from embodied_mem.records.clouds import encode_cloud
 from embodied_mem.records.compaction import Compaction
-from embodied_mem.records.entry import Kind
+from embodied_mem.records.entry import Entry, Kind, tombstone
 from embodied_mem.records.log import RecordLog
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
@@ -349,3 +349,27 @@ def test_what_holds_the_old_state_open_is_named(tmp_path: Path, monkeypatch: pyt
     Compaction(mem).run()
     mem.close()
     assert not found_in(tmp_path, told[:1])
+
+
+def test_no_copy_of_a_vector_stays_in_the_gaps_of_pages_that_were_split(tmp_path: Path) -> None:
+    log, rng, count = RecordLog(tmp_path), np.random.default_rng(1), 400
+    vectors = {"a": rng.normal(size=(count, 512)).astype("<f4"), "b": rng.normal(size=(count, 384)).astype("<f4")}
+    log.append(
+        [Entry(0, Kind.OBSERVATION, START, observation=observation(i, (i, 0, 0), map_id="m")) for i in range(count)]
+    )
+    for start in range(0, count, 20):
+        for model, rows in vectors.items():
+            log.attach_vectors(VectorRow(int(i) + 1, model, rows[i]) for i in start + rng.permutation(20))
+        log.flush()
+    gone = rng.choice(count, count // 2, replace=False)
+    rewriter = Rewriter(log)
+    rewriter.begin()
+    rewriter.replace((gone + 1).tolist(), lambda row: tombstone(row.seq, row.logged_ns))
+    rewriter.shrink()
+    rewriter.finish()
+    log.close()
+    everything = bytes_of(tmp_path)
+    kept = sorted(set(range(count)) - set(gone.tolist()))
+    for rows in vectors.values():
+        assert not [i for i in gone if any(rows[i, k : k + 8].tobytes() in everything for k in (0, 100, 300))]
+        assert all(rows[i].tobytes()[:64] in everything for i in kept)
