@@ -49,10 +49,13 @@ def reading(args: argparse.Namespace, console: Console) -> Backend:
     if args.connect == "ros":
         return _nodes(NODES_S)
     if args.connect == "auto" and args.memory is None:
-        found = _nodes_if_any()
+        held = is_held(folder_of(args))
+        found = _nodes_if_any(NODES_S if held else DISCOVERY_S)
         if found is not None:
             console.note(f"(asking {found.source})")
             return found
+        if held:
+            console.note("(another process writes this memory, and no nodes answer here: reading the folder)")
     return direct(args, read_only=True)
 
 
@@ -61,17 +64,20 @@ def changing(args: argparse.Namespace, console: Console) -> Backend:
     if args.connect == "ros":
         return _nodes(NODES_S)
     if args.connect == "auto" and args.memory is None:
-        found = _nodes_if_any()
+        found = _nodes_if_any(NODES_S if is_held(folder_of(args)) else DISCOVERY_S)
         if found is not None:
             return found
     existing_folder(args)
     try:
         return direct(args, read_only=False)
-    except StorageError:
+    except StorageError as error:
         if args.connect == "direct" or not is_held(folder_of(args)):
             raise
+        found = _nodes_if_any(NODES_S)
+        if found is None:
+            raise error  # it is a command that writes, not nodes
     console.note("(the folder is being written by running nodes: asking them)")
-    return _nodes(NODES_S)
+    return found
 
 
 def folder_of(args: argparse.Namespace) -> Path:
@@ -96,6 +102,8 @@ def is_held(folder: Path) -> bool:
     """Whether another process is writing the folder."""
     from embodied_mem.records.files import FolderLock
 
+    if not (folder / "writer.lock").is_file():
+        return False
     try:
         FolderLock(folder).release()
     except StorageError:
@@ -111,9 +119,20 @@ def direct(args: argparse.Namespace, *, read_only: bool) -> DirectBackend:
     return DirectBackend(folder, read_only=read_only, now=getattr(args, "now", None))
 
 
-def _nodes_if_any() -> Backend | None:
+def require_nodes(folder: Path) -> None:
+    """Raise StorageError where it is no node that writes the folder, but another command."""
+    found = _nodes_if_any(NODES_S)
+    if found is None:
+        raise StorageError(
+            f"The memory in {folder} is being written by another process, and no nodes answer in this ROS domain: "
+            "wait until it has ended."
+        )
+    found.close()
+
+
+def _nodes_if_any(wait_s: float) -> Backend | None:
     try:
-        return _nodes(DISCOVERY_S)
+        return _nodes(wait_s)
     except UnavailableError:
         return None
 

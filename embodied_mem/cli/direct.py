@@ -15,7 +15,7 @@ from embodied_mem.errors import BadInputError
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
 
-_YEAR_2000_NS = 946_684_800 * 10**9
+_DAY_NS = 86_400_000_000_000
 _SAMPLE = 20  # records shown of what would be forgotten
 
 
@@ -120,8 +120,7 @@ class DirectBackend:
     def _now_ns(self, now: str | None) -> int:
         if now is None:
             newest = self._newest_ns()
-            # A stamp before 2000 is simulated time, which the computer's clock says nothing about.
-            return newest if 0 < newest < _YEAR_2000_NS else time.time_ns()
+            return newest if newest and abs(self._written_ns() - newest) > _DAY_NS else time.time_ns()
         if now == "last":
             return self._newest_ns() or time.time_ns()
         try:
@@ -131,6 +130,11 @@ class DirectBackend:
                 f"--now {now!r} is not a time: write 2026-05-04T10:00, seconds since 1970, or last."
             ) from None
         return round(seconds * 1e9)
+
+    def _written_ns(self) -> int:
+        """When the folder was last written, by the computer's clock; simulated and replayed time know nothing of it."""
+        files = [self.folder / name for name in ("log.db", "log.db-wal")]
+        return max((path.stat().st_mtime_ns for path in files if path.exists()), default=0)
 
     def _newest_ns(self) -> int:
         seen = self.memory.index.table.last_seen.data

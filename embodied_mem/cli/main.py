@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from embodied_mem.cli.console import Console
@@ -19,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:  # argparse printed its sentence or the help
         return int(leaving.code or 0)
     console = Console(machine=args.json, quiet=args.quiet)
+    _end_in_order_on_sigterm()
     try:
         return int(args.run(args, console))
     except KeyboardInterrupt:
@@ -42,6 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             "Bug",
         )
         return int(Exit.ERROR)
+
+
+def _end_in_order_on_sigterm() -> None:
+    """What systemd, containers and launch send ends a command as Ctrl-C does. Only the main thread may say so."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _sentence(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from embodied_mem.cli.backend import folder_of, is_held
+from embodied_mem.cli.backend import folder_of, is_held, require_nodes
 from embodied_mem.cli.console import Console
 from embodied_mem.cli.embedding import DeferredEmbedder
 from embodied_mem.cli.ingest import FolderSink, Sink
@@ -19,6 +19,8 @@ def sink_for(args: argparse.Namespace, console: Console, become: str = "") -> Si
     if args.connect == "ros" or (args.connect == "auto" and held):
         from embodied_mem.cli.through_nodes import NodesSink
 
+        if args.connect == "auto":
+            require_nodes(folder)
         console.note("(sending to the running nodes)")
         return NodesSink(become)
     if not folder.exists():

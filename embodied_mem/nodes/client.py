@@ -101,12 +101,13 @@ class MemoryClient:
     ) -> Admitted:
         """A caption seen from a pose, or a whole observation. `fields` are further ones of Observation.
 
+        stamp_ns: None is now, by the clock of the record node.
+
         A node that is killed on the way is asked again; what it had written before is then answered as `folded`.
         """
         if isinstance(what, str):
             where = np.asarray(position, dtype=np.float64), np.asarray(orientation, dtype=np.float64)
-            stamp = stamp_ns if stamp_ns is not None else self._node.get_clock().now().nanoseconds or time.time_ns()
-            what = Observation(stamp, *where, frame_id=frame_id, caption=what, **fields)
+            what = Observation(stamp_ns or 0, *where, frame_id=frame_id, caption=what, **fields)
         request = Remember.Request(observation=observation_to_msg(what), ack=int(durable))
         response = self.call(Remember, "remember", request)
         self._note(response.seq)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from embodied_mem_msgs.srv import Correct, Forget, GetRecords, ReAnchor, Remember, SetMap, Undo
@@ -42,6 +43,8 @@ class RecordServices:
         observation = observations.observation_from_msg(request.observation)
         if request.ack not in (Remember.Request.ACK_MEMORY, Remember.Request.ACK_DISK):
             raise BadInputError(f"Remember's ack is {request.ack}: it is ACK_MEMORY (0) or ACK_DISK (1).")
+        if not observation.stamp_ns:  # "now", by the node's clock, which may be a simulator's
+            observation = replace(observation, stamp_ns=self._node.now_ns())
         self._node.notice_stamp(observation.stamp_ns)
         durable = request.ack == Remember.Request.ACK_DISK
         admitted = await self._in_order(lambda: self._node.recorder.remember(observation, durable=durable))

@@ -11,7 +11,7 @@ from embodied_mem.objects.labels import singular
 from embodied_mem.recall import sentences as say
 from embodied_mem.recall.answer import Answer
 from embodied_mem.recall.asked import Asked, evidence_of
-from embodied_mem.recall.patterns import HOW_MANY, SEARCH
+from embodied_mem.recall.patterns import DESCRIBE, HOW_MANY, SEARCH
 from embodied_mem.records.query import Hit
 from embodied_mem.records.view import RecordView
 
@@ -40,7 +40,7 @@ class Captions:
         words = " ".join(part for part in (what, q.place.anchor if q.place else "") if part)
         if not words:
             return self.told(asked)
-        missing = f"nothing in memory matches {words!r}" if q.kind == SEARCH else f"I have not seen {say.one(words)}"
+        missing = _missing(asked, words)
         by_text = replace(asked.query, text=words, k=_EVIDENCE, min_score=-1.0)
         point, radius = asked.point()
         if point is not None:
@@ -85,6 +85,15 @@ class Captions:
 
     def _trust(self, score: float) -> float:
         return float(_CEILING / (1 + np.exp(-(score - self._threshold) / _WIDTH)))
+
+
+def _missing(asked: Asked, words: str) -> str:
+    """What is said when no caption is close enough."""
+    if asked.question.kind == SEARCH:
+        return f"I do not understand {say.quote(repr(words))}, and no caption is like it; ask where, when or how many"
+    if asked.question.kind == DESCRIBE:
+        return f"I do not know where {say.one(say.quote(words))} is"
+    return f"I have not seen {say.one(say.quote(words))}"
 
 
 def _detected_other(hit: Hit, words: str) -> bool:

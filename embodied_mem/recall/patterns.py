@@ -36,6 +36,8 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
     (WHEN, "first", "when BE {what} first SEE"),
     (WHEN, "last", "(when|how long ago|at what time|what time) DID YOU [LAST] SEE {what} [LAST]"),
     (WHEN, "last", "(when|how long ago) (BE|has|have) {what} [LAST] [been] SEE [LAST]"),
+    (WHERE, "before", "where DID YOU first SEE {what}"),
+    (WHERE, "before", "where DID YOU SEE {what} FIRST"),
     (WHERE, "before", "where (BE|DID|has) [you] [LAST] [SEE] {what} [been|stand|sit|placed|located|kept|lying] BEFORE"),
     (WHERE, "before", "where did {what} (use|used) to (be|stand|sit|lie)"),
     (WHERE, "before", "where BE {what} (moved|taken) from"),

@@ -14,6 +14,8 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 def ago(seconds: float) -> str:
     """ "just now", "40 s ago", "5 minutes ago", "3 hours ago", "2 days ago"."""
+    if seconds < -2:
+        return "later than now, by this clock"
     if seconds < 2:
         return "just now"
     for limit, unit, name in ((120, 1, "s"), (7200, 60, "minute"), (172800, 3600, "hour"), (np.inf, 86400, "day")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from embodied_mem.cli.exits import Exit
@@ -35,10 +36,19 @@ def test_filters_restrict(run: Run, folder: Path):
 def test_time_in_words_counts_from_now(run: Run, folder: Path):
     recent = run("records", "--memory", folder, "--json", "--now", "last", "--when", "last 3 s")
     assert [record["seq"] for record in recent.data["records"]] == [7, 6, 5, 4]
-    today = run("records", "--memory", folder, "--json", "--when", "last 3 s")
+    today = run("records", "--memory", folder, "--json", "--now", "2026-01-01T00:00", "--when", "last 3 s")
     assert today.code == Exit.NOT_FOUND
     before = run("records", "--memory", folder, "--json", "--when", "before record 4")
     assert [record["seq"] for record in before.data["records"]] == [3, 2]
+
+
+def test_now_is_the_newest_record_of_a_memory_whose_time_is_not_the_computers(run: Run, folder: Path):
+    """Stamps far from when the folder was written are a simulator's or a recording's."""
+    replayed = run("records", "--memory", folder, "--json", "--when", "last 3 s")
+    assert [record["seq"] for record in replayed.data["records"]] == [7, 6, 5, 4]
+    for file in folder.glob("log.db*"):
+        os.utime(file, (1_700_000_010, 1_700_000_010))  # a robot's own memory, written as it saw things
+    assert run("records", "--memory", folder, "--json", "--when", "last 3 s").code == Exit.NOT_FOUND
 
 
 def test_absolute_times(run: Run, folder: Path):

@@ -59,4 +59,4 @@ def test_words_that_fit_no_pattern_say_so(recall: Recall) -> None:
     found = recall.ask("red mug kitchen table")
     assert found.found and found.reason.startswith("The question fits no pattern")
     missing = recall.ask("quantum chromodynamics lecture notes")
-    assert not missing.found and missing.sentence.startswith("Nothing in memory matches")
+    assert not missing.found and missing.sentence.startswith("I do not understand")

@@ -153,8 +153,12 @@ def _json_lines(text: str) -> Iterator[tuple[str, dict[str, Any] | str]]:
 
 def _csv(text: str) -> Iterator[tuple[str, dict[str, Any] | str]]:
     reader = csv.DictReader(io.StringIO(text))
-    for row in reader:
-        yield f"line {reader.line_num}", {str(name).strip().lower(): value for name, value in row.items()}
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise BadInputError(f"This is no CSV file that can be read ({error}).") from error
+    for line, row in rows:
+        yield f"line {line}", {str(name).strip().lower(): value for name, value in row.items()}
 
 
 def _gml(text: str) -> Iterator[tuple[str, dict[str, Any] | str]]:
