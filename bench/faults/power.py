@@ -48,11 +48,11 @@ class Cuts:
     malformed: list[str] = field(default_factory=list)
 
 
-def record(folder: Path, *, rounds: int, seed: int) -> list[Operation]:
-    """Run the workload in `folder` under the recorder."""
+def record(folder: Path, *, rounds: int, seed: int, level: str = "FULL") -> list[Operation]:
+    """Run the workload in `folder` under the recorder; `level` is SQLite's synchronous."""
     trace = folder / "trace"
     (folder / "disk").mkdir(parents=True)
-    shim.run("bench.faults.power_work", str(folder / "disk" / "memory"), str(trace), str(rounds), str(seed))
+    shim.run("bench.faults.power_work", str(folder / "disk" / "memory"), str(trace), str(rounds), str(seed), level)
     return list(read_trace(trace))
 
 

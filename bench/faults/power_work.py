@@ -1,5 +1,6 @@
-"""What a robot writes until its power is cut: python -m bench.faults.power_work FOLDER TRACE ROUNDS SEED (in a shim).
+"""What a robot writes until its power is cut: python -m bench.faults.power_work FOLDER TRACE ROUNDS SEED LEVEL.
 
+It must be started with the shim. LEVEL is SQLite's `synchronous`: FULL, as the log has it, or NORMAL to see a loss.
 The trace says beside every operation what was about to happen and what was acknowledged from disk, as lines of JSON:
 {"will": [numbers of samples]}, {"did": {number of the record: number of the sample}}, {"forgets": [records]},
 {"forgot": [records]}. Each round opens the memory, writes and closes it, or leaves it open as a killed process does.
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from bench.faults.samples import clock, embedder, sample
 from bench.faults.shim import Disk
+from embodied_mem.records import index_cache
+from embodied_mem.records.compaction import Compaction
 from embodied_mem.records.memory import Admitted, RecordMemory
 
 _CHECKPOINT_PAGES = 10  # so that there are many checkpoints
@@ -22,8 +25,8 @@ _CHECKPOINT_PAGES = 10  # so that there are many checkpoints
 class Robot:
     """Writes, and says so in the trace."""
 
-    def __init__(self, folder: Path, disk: Disk, chance: random.Random) -> None:
-        self.folder, self.disk, self.chance = folder, disk, chance
+    def __init__(self, folder: Path, disk: Disk, chance: random.Random, level: str) -> None:
+        self.folder, self.disk, self.chance, self.level = folder, disk, chance, level
         self.key = 0
         self.known: dict[int, int] = {}
         self.waiting: dict[int, int] = {}  # acknowledged from memory only
@@ -31,8 +34,10 @@ class Robot:
     def round(self, steps: int) -> None:
         memory = RecordMemory.open(self.folder, embedder(), clock=clock)
         memory.log._writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")  # type: ignore[attr-defined]
+        if self.level != "FULL":
+            memory.log._writer.execute(f"PRAGMA synchronous = {self.level}")  # type: ignore[attr-defined]
         acts = [self._one, self._one, self._many, self._quick, self._flush, self._correct, self._forget, self._undo]
-        acts += [getattr(self, name) for name in ("_compact", "_save_index") if hasattr(memory, name[1:])]
+        acts += [self._compact]
         for _ in range(steps):
             self.chance.choice(acts)(memory)
         self._one(memory)
@@ -80,11 +85,7 @@ class Robot:
             self._told()
 
     def _compact(self, memory: RecordMemory) -> None:
-        memory.compact()  # type: ignore[attr-defined]
-        self._told()
-
-    def _save_index(self, memory: RecordMemory) -> None:
-        memory.save_index()  # type: ignore[attr-defined]
+        Compaction(memory).run()  # it waits for nothing when there is nothing to erase
 
     def _next(self, count: int) -> list[int]:
         keys = list(range(self.key + 1, self.key + 1 + count))
@@ -109,7 +110,8 @@ def _seq(outcome: object) -> int:
 
 def main() -> int:
     folder, trace, rounds, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    robot = Robot(folder, Disk(folder.parent, trace), random.Random(seed))
+    index_cache._AT_CLOSE = index_cache._AT_OPEN = (1, 0.0)  # small memories get a cache too
+    robot = Robot(folder, Disk(folder.parent, trace), random.Random(seed), sys.argv[5])
     for _ in range(rounds):
         robot.round(14)
     return 0

@@ -18,7 +18,7 @@ _COLOURS = ("red", "green", "blue", "white", "black", "brown", "yellow", "grey")
 
 
 def embedder() -> HashingEmbedder:
-    return HashingEmbedder(64)
+    return HashingEmbedder()
 
 
 def clock() -> int:
@@ -52,7 +52,7 @@ def sample(key: int, *, points: int = 40) -> Observation:
 
 @lru_cache(4096)
 def vector_of(key: int) -> np.ndarray:
-    """(64,) float32: what must be stored for sample `key`."""
+    """(384,) float32: what must be stored for sample `key`."""
     obs = sample(key)
     return np.asarray(embedder().embed([obs.caption])[0] if obs.vector is None else obs.vector)
 

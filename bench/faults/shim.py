@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from bench.harness import ROOT
 
@@ -48,25 +48,32 @@ def library() -> Path:
     return target
 
 
-def start(module: str, *arguments: str, stdout: int | IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """`python -m module arguments` with the shim before the C library."""
-    environment = {**os.environ, "LD_PRELOAD": str(library()), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, stdout=stdout, stderr=subprocess.PIPE
-    )
-
-
 def run(module: str, *arguments: str) -> str:
-    """The same, to its end; what it printed. Raises RuntimeError with the last lines of its complaint."""
-    process = start(module, *arguments, stdout=subprocess.PIPE)
-    said, complaint = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{module} ended with {process.returncode}:\n{complaint.decode()[-3000:]}")
-    return said.decode()
+    """`python -m module arguments` with the shim before the C library; what it printed.
+
+    Raises RuntimeError with the last lines of its complaint.
+    """
+    return _run(module, arguments, {"LD_PRELOAD": str(library())})
+
+
+def plain(module: str, *arguments: str) -> str:
+    """The same without the shim."""
+    return _run(module, arguments, {})
+
+
+def _run(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{module} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+    return done.stdout
 
 
 class Disk:
-    """The shim of this process, which must have been started by `start`. Only files below `folder` are its business."""
+    """The shim of this process, which must have been started by `run`. Only files below `folder` are its business."""
 
     def __init__(self, folder: Path, trace: Path | None = None) -> None:
         self._shim = ctypes.CDLL(None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embodied_mem.errors import EmbodiedMemError, StorageError
-from embodied_mem.records import index_cache
+from embodied_mem.records import index_cache, schema
 from embodied_mem.records.log import RecordLog
 
 _BATCH = 512
@@ -50,7 +50,7 @@ def check(folder: str | Path) -> CheckReport:
 
 
 def _database_problems(folder: Path) -> Iterator[str]:
-    connection = sqlite3.connect(f"file:{folder / 'log.db'}?mode=ro", uri=True)
+    connection = sqlite3.connect(schema.uri(str(folder / "log.db"), True), uri=True)
     try:
         for (line,) in connection.execute("PRAGMA integrity_check"):
             if line != "ok":

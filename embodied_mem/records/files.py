@@ -47,6 +47,15 @@ def make_folder(folder: Path) -> None:
             sync_folder(path.parent)
 
 
+def file_identity(path: Path) -> tuple[int, int]:
+    """What tells the file at `path` from every other one there, (0, 0) when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames, new and removed names in a folder durable. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

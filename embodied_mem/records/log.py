@@ -21,7 +21,7 @@ from embodied_mem.errors import NotFoundError, StorageError
 from embodied_mem.records import schema
 from embodied_mem.records.blobs import BlobStore
 from embodied_mem.records.entry import Entry, Row, blob_names, pack, unpack
-from embodied_mem.records.files import FolderLock, make_folder
+from embodied_mem.records.files import FolderLock, file_identity, make_folder
 from embodied_mem.records.vector_rows import VectorRow, VectorTable, stacked
 
 COMMIT_INTERVAL = 0.1  # seconds
@@ -45,6 +45,7 @@ class RecordLog:
         try:
             self._reader, self._writer = self._open_database()
             self._watermark = self._stored_watermark()
+            self._identity = file_identity(self.folder / "log.db")  # SQLite would write on in a file that is gone
         except BaseException:
             if self._lock is not None:
                 self._lock.release()
@@ -240,10 +241,14 @@ class RecordLog:
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _open_folder(self) -> FolderLock | None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise StorageError(f"{self.folder} is a file; a memory is a folder that holds log.db.")
+        try:
+            if self.folder.exists() and not self.folder.is_dir():
+                raise StorageError(f"{self.folder} is a file; a memory is a folder that holds log.db.")
+            there = (self.folder / "log.db").exists()
+        except OSError as error:
+            raise StorageError(f"The memory folder {self.folder} cannot be read ({error.strerror}).") from error
         if self.read_only:
-            if not (self.folder / "log.db").exists():
+            if not there:
                 raise StorageError(f"There is no memory in {self.folder}: it holds no log.db.")
             return None
         try:
@@ -258,8 +263,12 @@ class RecordLog:
         path = str(self.folder / "log.db")
         try:
             writer = schema.connect(path, self.read_only)
-            schema.prepare(writer, self.read_only)
-            return (writer if self.read_only else schema.connect(path, True)), writer
+            try:
+                schema.prepare(writer, self.read_only)
+                return (writer if self.read_only else schema.connect(path, True)), writer
+            except BaseException:
+                writer.close()  # and with it what a migration had begun
+                raise
         except sqlite3.Error as error:
             raise StorageError(f"{path} is not a readable memory ({error}).") from error
 
@@ -335,6 +344,8 @@ class RecordLog:
         return None
 
     def _commit(self, entries: list[Entry], vectors: list[VectorRow], settings: dict[str, str]) -> None:
+        if file_identity(self.folder / "log.db") != self._identity:
+            raise StorageError(f"the memory in {self.folder} was moved or removed: put it back")
         packed = [pack(entry) for entry in entries]
         for _, blobs in packed:
             self.blobs.put(blobs)  # before the row that names them

@@ -106,7 +106,7 @@ class _Rescue:
         self.report = RepairReport()
 
     def run(self) -> RepairReport:
-        old = sqlite3.connect(f"file:{self._source / 'log.db'}?mode=ro", uri=True, isolation_level=None)
+        old = sqlite3.connect(schema.uri(str(self._source / "log.db"), True), uri=True, isolation_level=None)
         new = schema.connect(str(self._target / "log.db"), False)
         with contextlib.closing(old), contextlib.closing(new):
             schema.prepare(new, False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import zlib
 from collections.abc import Callable
+from urllib.parse import quote
 
 from embodied_mem.errors import StorageError
 
@@ -66,14 +68,21 @@ def _checksums_of_keys(connection: sqlite3.Connection) -> None:
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _checksums_of_keys}
 
 
+def uri(path: str, read_only: bool) -> str:
+    """The database's name for SQLite.
+
+    Where nothing can be written and nothing stands in a write-ahead log beside it, it is opened as a file that nobody
+    changes: otherwise SQLite wants to write even for reading.
+    """
+    mode = "ro" if read_only else "rwc"
+    still = read_only and not _writable(path) and not os.path.exists(f"{path}-shm") and not _unsettled(path)
+    return f"file:{quote(path)}?mode={mode}{'&immutable=1' if still else ''}"
+
+
 def connect(path: str, read_only: bool) -> sqlite3.Connection:
-    """A connection with the log's settings. Raises sqlite3.Error."""
+    """A connection with the log's settings. Raises sqlite3.Error, and StorageError where reading would need writing."""
     connection = sqlite3.connect(
-        f"file:{path}?mode={'ro' if read_only else 'rwc'}",
-        uri=True,
-        check_same_thread=False,
-        isolation_level=None,
-        timeout=10,
+        uri(path, read_only), uri=True, check_same_thread=False, isolation_level=None, timeout=10
     )
     connection.execute("PRAGMA busy_timeout = 10000")
     if not read_only:
@@ -81,7 +90,30 @@ def connect(path: str, read_only: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # NORMAL loses acknowledged rows when the power fails.
         connection.execute("PRAGMA synchronous = FULL")
+        return connection
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if _writable(path) or not _unsettled(path):
+            raise
+        raise StorageError(
+            f"{path} was not closed, and its folder cannot be written, so it cannot be brought up to date: "
+            "copy the folder to where you may write, and open the copy."
+        ) from error
     return connection
+
+
+def _writable(path: str) -> bool:
+    return os.access(os.path.dirname(path) or ".", os.W_OK)
+
+
+def _unsettled(path: str) -> bool:
+    """Whether there is a write-ahead log that holds something."""
+    try:
+        return os.path.getsize(f"{path}-wal") > 0
+    except OSError:
+        return False
 
 
 def prepare(connection: sqlite3.Connection, read_only: bool) -> None:

@@ -56,7 +56,7 @@ def lacks(folder: Path) -> list[str]:
     [
         "UPDATE vectors SET seq = 9 WHERE seq = 3",
         "UPDATE vectors SET seq = -3 WHERE seq = 3",
-        "UPDATE vectors SET model = 'hashimg-64-v1' WHERE seq = 3",
+        "UPDATE vectors SET model = 'hashimg-384-v1' WHERE seq = 3",
         "UPDATE settings SET value = 'another' WHERE name = 'model'",
         "UPDATE settings SET name = 'mode1' WHERE name = 'model'",
         "UPDATE entries SET seq = 4611686018427387904 WHERE seq = 4",
