@@ -49,7 +49,7 @@ class Cuts:
 
 
 def record(folder: Path, *, rounds: int, seed: int, level: str = "FULL") -> list[Operation]:
-    """Run the workload in `folder` under the recorder; `level` is SQLite's synchronous."""
+    """Run the workload in `folder` under the recorder; `level` as in power_work."""
     trace = folder / "trace"
     (folder / "disk").mkdir(parents=True)
     shim.run("bench.faults.power_work", str(folder / "disk" / "memory"), str(trace), str(rounds), str(seed), level)

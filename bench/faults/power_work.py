@@ -1,6 +1,7 @@
 """What a robot writes until its power is cut: python -m bench.faults.power_work FOLDER TRACE ROUNDS SEED LEVEL.
 
-It must be started with the shim. LEVEL is SQLite's `synchronous`: FULL, as the log has it, or NORMAL to see a loss.
+It must be started with the shim. LEVEL: FULL, as the log is; NORMAL, with SQLite's
+synchronous=NORMAL, to see a loss; FAILING, where some syncs fail.
 The trace says beside every operation what was about to happen and what was acknowledged from disk, as lines of JSON:
 {"will": [numbers of samples]}, {"did": {number of the record: number of the sample}}, {"forgets": [records]},
 {"forgot": [records]}. Each round opens the memory, writes and closes it, or leaves it open as a killed process does.
@@ -8,13 +9,16 @@ The trace says beside every operation what was about to happen and what was ackn
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.faults.samples import clock, embedder, sample
-from bench.faults.shim import Disk
+from bench.faults.shim import ON_SYNC, Disk
+from embodied_mem.errors import StorageError
 from embodied_mem.records import index_cache
 from embodied_mem.records.compaction import Compaction
 from embodied_mem.records.memory import Admitted, RecordMemory
@@ -27,22 +31,33 @@ class Robot:
 
     def __init__(self, folder: Path, disk: Disk, chance: random.Random, level: str) -> None:
         self.folder, self.disk, self.chance, self.level = folder, disk, chance, level
-        self.key = 0
+        self.key = self.failed = 0
         self.known: dict[int, int] = {}
         self.waiting: dict[int, int] = {}  # acknowledged from memory only
 
     def round(self, steps: int) -> None:
         memory = RecordMemory.open(self.folder, embedder(), clock=clock)
         memory.log._writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")  # type: ignore[attr-defined]
-        if self.level != "FULL":
+        if self.level == "NORMAL":
             memory.log._writer.execute(f"PRAGMA synchronous = {self.level}")  # type: ignore[attr-defined]
         acts = [self._one, self._one, self._many, self._quick, self._flush, self._correct, self._forget, self._undo]
         acts += [self._compact]
         for _ in range(steps):
-            self.chance.choice(acts)(memory)
+            self._act(self.chance.choice(acts), memory)
         self._one(memory)
         memory.close()
         self._told()
+
+    def _act(self, act: Callable[[RecordMemory], None], memory: RecordMemory) -> None:
+        """One step; in a FAILING run one sync in it may fail, whose pages then never come, as on Linux."""
+        if self.level == "FAILING" and self.chance.random() < 0.4:
+            self.disk.fail(ON_SYNC, errno.EIO, first=self.chance.randint(1, 5), times=1)
+        try:
+            act(memory)
+        except StorageError:
+            self.failed += 1
+        finally:
+            self.disk.work()
 
     def _one(self, memory: RecordMemory) -> None:
         key = self._next(1)[0]
@@ -114,6 +129,7 @@ def main() -> int:
     robot = Robot(folder, Disk(folder.parent, trace), random.Random(seed), sys.argv[5])
     for _ in range(rounds):
         robot.round(14)
+    assert robot.failed or robot.level != "FAILING", "no sync failed"
     return 0
 
 
