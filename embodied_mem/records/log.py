@@ -242,11 +242,12 @@ class RecordLog:
 
     def _open_folder(self) -> FolderLock | None:
         try:
-            if self.folder.exists() and not self.folder.is_dir():
-                raise StorageError(f"{self.folder} is a file; a memory is a folder that holds log.db.")
-            there = (self.folder / "log.db").exists()
+            other = self.folder.exists() and not self.folder.is_dir()
+            there = not other and (self.folder / "log.db").exists()
         except OSError as error:
             raise StorageError(f"The memory folder {self.folder} cannot be read ({error.strerror}).") from error
+        if other:
+            raise StorageError(f"{self.folder} is a file; a memory is a folder that holds log.db.")
         if self.read_only:
             if not there:
                 raise StorageError(f"There is no memory in {self.folder}: it holds no log.db.")

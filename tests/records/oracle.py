@@ -117,11 +117,17 @@ class Oracle:
         """Whether nothing was ever done to the record, done and undone included."""
         said = self.events[seq - 1].said
         assert said is not None
+        about = [self.events[self.target(event.number) - 1] for event in self.events[seq:]]
         return seq not in self.forgotten() and not any(
             (event.kind == "correct" and event.about == (seq,))
-            or (event.kind == "anchor" and event.map_id == said.map_id and event.number > seq)
-            for event in self.events
+            or (event.kind == "anchor" and event.map_id == said.map_id)
+            for event in about
         )
+
+    def target(self, number: int) -> int:
+        """The command that an undo, or an undo of an undo, is about in the end."""
+        event = self.events[number - 1]
+        return self.target(event.about[0]) if event.kind == "undo" else number
 
     def commands(self) -> list[int]:
         return [event.number for event in self.events if event.kind not in ("record", "again")]
