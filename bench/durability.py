@@ -85,7 +85,7 @@ def power_cuts(report: Report, size: Size) -> None:
     """Part 2."""
     lost: list[str] = []
     malformed: list[str] = []
-    rows = []
+    rows: list[list[Any]] = []
     for name, level, runs in (("FULL", "FULL", size.runs), ("FULL, some syncs fail", "FAILING", size.runs)):
         every = [_cuts(size, _SEED + run, level) for run in range(runs)]
         lost += [problem for found in every for problem in found.lost]
