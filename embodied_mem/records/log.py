@@ -307,7 +307,13 @@ class RecordLog:
                 raise StorageError(f"The log has no entry {expected}, as of damage: run `embodied-mem check`.")
 
     def _entry(self, row: Row, blobs: bool) -> Entry:
-        return unpack(row, {name: self.blobs.get(name) for name in blob_names(row)} if blobs else None)
+        try:
+            return unpack(row, {name: self.blobs.get(name) for name in blob_names(row)} if blobs else None)
+        except StorageError:
+            now = self.rows(row.seq, 1)
+            if not now or now[0] == row:
+                raise
+            return self._entry(now[0], blobs)  # erased or dropped since it was read
 
     def _commit_forever(self) -> None:
         while True:

@@ -66,6 +66,7 @@ class RecordMemory(RecordView):
         self._write_lock = threading.RLock()
         self.cache = self._load()
         self._folder = Folder(self.index)
+        self._settled = self.watermark
         self.retention = Retention(self, disk_budget_mb)
         self.session_id = session_id or self._next_session(self.index.sessions.all())
 
@@ -224,8 +225,10 @@ class RecordMemory(RecordView):
         self._listeners.append(listener)
 
     def entries(self, first: int, limit: int, *, blobs: bool = False) -> list[Entry]:
-        """Entries of the log from number `first` on, with their vectors."""
-        return [self._with_vector(entry) for entry in self.log.read(first, limit, blobs=blobs)]
+        """Entries from number `first` on, with their vectors, up to the newest that memory is through with."""
+        entries = self.log.read(first, limit, blobs=blobs)
+        settled = self._settled  # the log is ahead while an entry is being indexed and embedded
+        return [self._with_vector(entry) for entry in entries if entry.seq <= settled]
 
     def flush(self) -> None:
         """Wait until everything is on disk. Raises StorageError."""
@@ -362,6 +365,7 @@ class RecordMemory(RecordView):
                 and entry.observation.caption.strip()
             ]
         )
+        self._settled = entries[-1].seq
         published = [self._with_vector(entry) for entry in entries] if self._listeners else []
         for listener in self._listeners:
             listener(published)

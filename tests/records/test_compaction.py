@@ -373,3 +373,23 @@ def test_no_copy_of_a_vector_stays_in_the_gaps_of_pages_that_were_split(tmp_path
     for rows in vectors.values():
         assert not [i for i in gone if any(rows[i, k : k + 8].tobytes() in everything for k in (0, 100, 300))]
         assert all(rows[i].tobytes()[:64] in everything for i in kept)
+
+
+def test_a_cloud_that_is_erased_while_it_is_read_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mem = open_memory(tmp_path)
+    told = fill(mem, 3)
+    mem.flush()
+    assert isinstance(mem.log, RecordLog)
+    reader = RecordLog(tmp_path, read_only=True)
+    real = reader.blobs.get
+
+    def slow(name: str) -> bytes:
+        if not mem.index.history.erased():
+            mem.forget([told[1].seq])
+            Compaction(mem).run()
+        return real(name)
+
+    monkeypatch.setattr(reader.blobs, "get", slow)
+    assert reader.get([told[1].seq], blobs=True)[told[1].seq].kind is Kind.TOMBSTONE
+    reader.close()
+    mem.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -348,3 +349,19 @@ def test_a_follower_is_the_same_view() -> None:
         assert [
             (hit.record.seq, round(hit.score, 6)) for hit in view.query(Query(text="zebra", min_score=0.2)).hits
         ] == wanted
+
+
+def test_entries_are_given_out_only_with_their_vectors() -> None:
+    mem = memory()
+    mem.remember(observation(0, caption="first"))
+    seen: list[list[bool]] = []
+
+    class Watched(LetterEmbedder):
+        def embed(self, texts: Any) -> Any:
+            seen.append([e.observation.vector is not None for e in mem.entries(1, 99) if e.observation])
+            return super().embed(texts)
+
+    mem.embedder = Watched()
+    mem.remember(observation(30, (5, 0, 0), caption="second"))
+    assert seen == [[True]]
+    assert [e.observation.vector is not None for e in mem.entries(1, 99) if e.observation] == [True, True]
