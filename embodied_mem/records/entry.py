@@ -115,7 +115,9 @@ def tombstone(seq: int, logged_ns: int) -> Row:
 
 
 def without_blobs(row: Row, names: Collection[str] | None = None) -> Row:
-    """The row of an observation without its cloud and thumbnail (or those of these names); the rest stays as it is."""
+    """The row of an observation without its cloud and thumbnail (or those of these names); any other as it is."""
+    if row.kind != Kind.OBSERVATION:
+        return row
     body = _inflate(row.body)
     kept = {
         key: value for key, value in body.items() if key not in _BLOBS or (names is not None and value not in names)

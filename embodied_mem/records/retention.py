@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embodied_mem.records.commands import Drop
-from embodied_mem.records.entry import blob_names, has_cloud, tombstone, without_blobs
+from embodied_mem.records.entry import Kind, blob_names, has_cloud, tombstone, without_blobs
 from embodied_mem.records.log import RecordLog
 from embodied_mem.records.rewriting import Rewriter
 from embodied_mem.records.versions import OPEN
@@ -70,11 +70,10 @@ class Retention:
             self.problem = ""
             return 0
         rewriter = Rewriter(log)
-        if rewriter.unfinished:
-            rewriter.finish()
         excess = used - int(_DOWN_TO * self.budget)
         freed = self._drop_blobs(log, rewriter, excess)
-        if freed < excess and used - freed > self.budget:
+        # While a compaction is under way, or was killed, that must finish first.
+        if freed < excess and used - freed > self.budget and not rewriter.unfinished:
             freed += self._drop_records(log, rewriter, excess - freed)
         left = used - freed
         self.problem = (
@@ -107,13 +106,18 @@ class Retention:
             seqs: list[int] = []
             names: set[str] = set()
             expected = 0
-            for seq, own in self._blobs.items():
+            for seq, own in list(self._blobs.items()):
                 if expected >= excess - freed or len(seqs) == _BATCH:
                     break
+                if log.rows(seq, 1)[0].kind != Kind.OBSERVATION:
+                    del self._blobs[seq]  # compaction has erased it
+                    continue
                 seqs.append(seq)
                 fresh = {name for name in own if name not in names and self._last[name] <= seq}
                 expected += sum(log.blobs.size(name) for name in fresh)
                 names.update(own)
+            if not seqs:
+                break
             if self.before_dropping is not None:
                 self.before_dropping(seqs)
             pictures = sum(len(self._blobs[seq]) for seq in seqs)

@@ -11,6 +11,7 @@ import pytest
 from embodied_mem.errors import BadInputError, NotFoundError
 from embodied_mem.records.check import check
 from embodied_mem.records.commands import Drop
+from embodied_mem.records.compaction import Compaction
 from embodied_mem.records.entry import Kind
 from embodied_mem.records.log import RecordLog
 from embodied_mem.records.memory import RecordMemory
@@ -81,6 +82,23 @@ def test_a_picture_that_a_newer_record_shares_stays(tmp_path: Path) -> None:
     kept = with_cloud(mem, seqs)
     assert 0 < len(kept) < 60
     assert all(mem.get(seq, blobs=True).observation.thumbnail == b"the very same" for seq in kept)
+    mem.close()
+    assert check(tmp_path).whole
+
+
+def test_what_compaction_has_erased_is_not_dropped_again(tmp_path: Path) -> None:
+    mem = open_memory(tmp_path)
+    seqs = fill(mem, 60)
+    retention = Retention(mem, 0.4)
+    retention.enforce()
+    gone = with_cloud(mem, seqs)[:5]
+    mem.forget(gone)
+    Compaction(mem).run()
+    retention.budget = 250_000
+    retention.enforce(now=True)
+    told = [entry.command for entry in mem.entries(1, 999) if isinstance(entry.command, Drop)]
+    assert len(told) > 1 and not set(gone) & {seq for drop in told for seq in drop.seqs}
+    assert sum(drop.clouds for drop in told) == len(seqs) - len(gone) - len(with_cloud(mem, sorted({*seqs} - {*gone})))
     mem.close()
     assert check(tmp_path).whole
 
