@@ -50,11 +50,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "quaternion": ({"orientation": np.array([0.0, 0.0, 0.0, 2.0])}, "bad_quaternion", "unit quaternion"),
     "covariance": ({"covariance": np.eye(6) * 9}, "uncertain_pose", "well localised"),
     "empty": ({"caption": "  "}, "empty", "empty"),
-    "stamp": ({"stamp_ns": 0}, "no_stamp", "stamp"),
     "future": ({"stamp_ns": now_ns() + 3600 * SECOND}, "future", "ahead of the clock"),
     "dimension": ({"vector": np.array([1.0, 0.0], np.float32), "vector_model": "hashing-512"}, "", "vector"),
     "model": ({"vector": np.array([1.0, 0.0], np.float32), "vector_model": "other"}, "model_mismatch", "other"),
 }
+
+
+def test_no_stamp_is_now_by_the_nodes_clock(pair: Pair) -> None:
+    """Whoever tells memory something need not know the time, which may be a simulator's."""
+    admitted = pair.client.remember(seen("told without a time", stamp_ns=0, sensor_id="person"))
+    (entry,) = pair.client.entries(admitted.seq, 1)
+    assert entry.observation is not None and abs(entry.observation.stamp_ns - now_ns()) < 20 * SECOND
 
 
 @pytest.mark.parametrize("name", REFUSED)
