@@ -122,6 +122,12 @@ def forgotten(report: Report, memory: RecordMemory, folder: Path) -> None:
     kept_texts = {texts[int(seq)] for seq in seqs if seq not in set(gone.tolist())}
     kept = [memory.index.vector_of(int(seq)) for seq in seqs if texts[int(seq)] in kept_texts]
     kept_vectors = {vector.tobytes() for vector in kept if vector is not None}  # other words may have the same
+    shared = {
+        data
+        for seq in set(seqs.tolist()) - set(gone.tolist())
+        for obs in [memory.get(seq, blobs=True).observation]
+        for data in (obs.thumbnail, b"" if obs.cloud is None else encode_cloud(obs.cloud))
+    }
     needles: dict[str, set[bytes]] = {"texts": set(), "vectors": set(), "clouds": set(), "pictures": set()}
     for seq in gone.tolist():
         obs = memory.get(seq, blobs=True).observation
@@ -134,6 +140,8 @@ def forgotten(report: Report, memory: RecordMemory, folder: Path) -> None:
             needles["clouds"].add(encode_cloud(obs.cloud))
         if obs.thumbnail:
             needles["pictures"].add(obs.thumbnail)
+    for what in ("clouds", "pictures"):
+        needles[what] -= shared  # a robot that stands still makes the same picture again
     memory.flush()
     before = _found(folder, needles)
     memory.forget(gone)

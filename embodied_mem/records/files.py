@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -54,6 +55,23 @@ def file_identity(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.st_dev, found.st_ino
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two folders of one file system change names, at one moment where the system can. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of <linux/fs.h>
+    try:
+        failed = libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), swap)
+    except AttributeError:  # a system without the call
+        failed = -1
+    if failed:
+        aside = one.with_name(f".{one.name}.aside")
+        os.rename(one, aside)
+        os.rename(other, one)
+        os.rename(aside, other)
+    for folder in {one.parent, other.parent}:
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

@@ -26,7 +26,7 @@ from embodied_mem.records.blobs import BlobStore
 from embodied_mem.records.check import check
 from embodied_mem.records.commands import Forget
 from embodied_mem.records.entry import Kind, Row, blob_names, tombstone, unpack, without_blobs
-from embodied_mem.records.files import FolderLock, make_folder, sync_folder
+from embodied_mem.records.files import FolderLock, exchange, make_folder, sync_folder
 
 _ROW = "seq, kind, stamp_ns, logged_ns, robot, session, sensor, map, x, y, z, caption, body, crc"
 _BATCH = 500
@@ -68,8 +68,13 @@ def repair(folder: str | Path, into: str | Path | None = None) -> RepairReport:
                 raise StorageError(f"What was saved of {folder} is not whole ({doubts[0]}); nothing was changed.")
             if into is None:
                 report.backup = str(_free_name(folder))
-                os.rename(folder, report.backup)
-            os.rename(work, target)
+                exchange(folder, work)  # at no moment is there no memory, or an empty one would be begun
+                try:
+                    os.rename(work, report.backup)
+                except OSError:
+                    report.backup = str(work)  # the damaged one, which is not ours to remove
+            else:
+                os.rename(work, target)
             sync_folder(target.parent)
         except (OSError, sqlite3.Error) as error:
             shutil.rmtree(work, ignore_errors=True)

@@ -98,6 +98,26 @@ def test_into_another_folder_the_damaged_one_stays(tmp_path: Path) -> None:
         repair(folder, tmp_path / "saved")
 
 
+def test_killed_between_saving_and_naming_a_memory_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "m"
+    seqs = made(folder)
+    damage(folder, f"UPDATE entries SET x = 7 WHERE seq = {seqs[0]}")
+    before = content(folder)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for name, whole in (("exchange", False), ("os.rename", True)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"embodied_mem.records.repair.{name}", killed)
+            with pytest.raises(KeyboardInterrupt):
+                repair(folder)
+        assert check(folder).whole is whole
+    assert repair(folder).losses == []
+    (kept,) = (path for path in tmp_path.iterdir() if path != folder)
+    assert content(kept) == before
+
+
 def test_a_damaged_forgetting_hides_rather_too_much_and_a_correction_without_its_record_does_no_harm(
     tmp_path: Path,
 ) -> None:
