@@ -24,9 +24,9 @@ import numpy as np
 
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.log import RecordLog
-from embodied_mem.records.vector_rows import VectorRow
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.observation import Observation
+from embodied_mem.records.vector_rows import VectorRow
 
 Write = Callable[[Sequence[Observation]], None]
 
