@@ -62,7 +62,7 @@ def backup(
             target.rmdir()
         os.replace(work, target)
         sync_folder(target.parent)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *schema.ERRORS) as error:
         shutil.rmtree(work, ignore_errors=True)
         if isinstance(error, StorageError):
             raise

@@ -55,7 +55,7 @@ def _database_problems(folder: Path) -> Iterator[str]:
         for (line,) in connection.execute("PRAGMA integrity_check"):
             if line != "ok":
                 yield f"SQLite says: {line}."
-    except sqlite3.Error as error:
+    except schema.ERRORS as error:
         yield f"SQLite says: {error}."
     finally:
         connection.close()

@@ -21,7 +21,7 @@ from embodied_mem.errors import NotFoundError, StorageError
 from embodied_mem.records import schema
 from embodied_mem.records.blobs import BlobStore
 from embodied_mem.records.entry import Entry, Row, blob_names, pack, unpack
-from embodied_mem.records.files import FolderLock, file_identity, make_folder
+from embodied_mem.records.files import FolderLock, file_identity, make_folder, sync_folder
 from embodied_mem.records.vector_rows import VectorRow, VectorTable, stacked
 
 COMMIT_INTERVAL = 0.1  # seconds
@@ -266,12 +266,19 @@ class RecordLog:
             writer = schema.connect(path, self.read_only)
             try:
                 schema.prepare(writer, self.read_only)
+                if not self.read_only:
+                    # The name of the new write-ahead log. SQLite does it too, and takes no notice when it fails.
+                    sync_folder(self.folder)
                 return (writer if self.read_only else schema.connect(path, True)), writer
             except BaseException:
                 writer.close()  # and with it what a migration had begun
                 raise
-        except sqlite3.Error as error:
+        except schema.ERRORS as error:
             raise StorageError(f"{path} is not a readable memory ({error}).") from error
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(f"The memory folder {self.folder} cannot be synced ({error.strerror}).") from error
 
     def _require_writer(self) -> None:
         if self.read_only:
@@ -286,7 +293,7 @@ class RecordLog:
         try:
             with self._read_lock:
                 return self._reader.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except schema.ERRORS as error:
             raise StorageError(
                 f"The log in {self.folder} could not be read ({error}): run `embodied-mem check`."
             ) from error

@@ -76,7 +76,7 @@ def repair(folder: str | Path, into: str | Path | None = None) -> RepairReport:
             else:
                 os.rename(work, target)
             sync_folder(target.parent)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *schema.ERRORS) as error:
             shutil.rmtree(work, ignore_errors=True)
             if isinstance(error, StorageError):
                 raise
@@ -147,7 +147,7 @@ class _Rescue:
             f"SELECT {_ROW} FROM entries ORDER BY seq DESC LIMIT {_BATCH}",
             f"SELECT model, seq, data, crc FROM vectors ORDER BY seq DESC LIMIT {_BATCH}",
         ):
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*schema.ERRORS):
                 found = max([found, *(_number(row) for row in old.execute(sql))])
         if found:
             return found
@@ -165,7 +165,7 @@ class _Rescue:
     def _read(self, old: sqlite3.Connection, seq: int) -> tuple[Any, ...] | None:
         try:
             found: tuple[Any, ...] | None = old.execute(f"SELECT {_ROW} FROM entries WHERE seq = ?", (seq,)).fetchone()
-        except sqlite3.Error:
+        except schema.ERRORS:
             return None
         return found
 
@@ -228,7 +228,7 @@ class _Rescue:
                     self.report.losses.append(f"The setting {name!r} is damaged.")
                 else:
                     found[str(name)] = str(value)
-        except sqlite3.Error as error:
+        except schema.ERRORS as error:
             self.report.losses.append(
                 f"The settings are damaged ({error}): the model of the vectors is taken from these."
             )
@@ -249,7 +249,7 @@ class _Rescue:
                     row = old.execute(
                         "SELECT data, crc FROM vectors WHERE model = ? AND seq = ?", (model, seq)
                     ).fetchone()
-                except sqlite3.Error:
+                except schema.ERRORS:
                     lost += 1
                     continue
                 if row is None or seq in self._tombstones:
@@ -268,8 +268,8 @@ class _Rescue:
     def _models(self, old: sqlite3.Connection) -> list[str]:
         try:
             return [str(model) for (model,) in old.execute("SELECT DISTINCT model FROM vectors")]
-        except sqlite3.Error:
-            with contextlib.suppress(sqlite3.Error):
+        except schema.ERRORS:
+            with contextlib.suppress(*schema.ERRORS):
                 return [str(name) for (name,) in old.execute("SELECT value FROM settings WHERE name = 'model'")]
             self.report.losses.append("No vector can be read: all are made again from their texts.")
             return []

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from embodied_mem.errors import StorageError
 
 VERSION = 2
+# What sqlite3 raises for damage: its messages may quote damaged text, which is not always UTF-8.
+ERRORS = (sqlite3.Error, UnicodeDecodeError)
 APPLICATION_ID = 0x454D454D  # "EMEM": tells our files from other SQLite databases
 
 _TABLES = """
