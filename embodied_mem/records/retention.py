@@ -65,21 +65,21 @@ class Retention:
             return 0
         log.flush()
         self._looked_at = log.written
-        used = usage(log)
-        if used <= self.budget:
-            self.problem = ""
-            return 0
+        used, freed = usage(log), 0
         rewriter = Rewriter(log)
-        excess = used - int(_DOWN_TO * self.budget)
-        freed = self._drop_blobs(log, rewriter, excess)
-        # While a compaction is under way, or was killed, that must finish first.
-        if freed < excess and used - freed > self.budget and not rewriter.unfinished:
-            freed += self._drop_records(log, rewriter, excess - freed)
-        left = used - freed
+        while used > self.budget:
+            excess = used - int(_DOWN_TO * self.budget)
+            gained = self._drop_blobs(log, rewriter, excess)
+            # While a compaction is under way, or was killed, that must finish first.
+            if not gained and not rewriter.unfinished:
+                gained = self._drop_records(log, rewriter, excess)
+            if not gained:
+                break
+            freed, used = freed + gained, usage(log)  # measured anew: what a row gives back is only known afterwards
         self.problem = (
-            f"The memory takes {left / _MEGABYTE:.1f} MB, its budget is {self.budget / _MEGABYTE:.1f} MB, and what is "
+            f"The memory takes {used / _MEGABYTE:.1f} MB, its budget is {self.budget / _MEGABYTE:.1f} MB, and what is "
             "left is the newest that is known of each place: raise disk_budget_mb, or forget what is not needed."
-            if left > self.budget
+            if used > self.budget
             else ""
         )
         return freed
