@@ -17,6 +17,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Size:
 
 
 QUICK = Size(1, 10, 1, 3, 30, 29, 100, 10)
-FULL = Size(200, 200, 4, 6, 600, 1, 2_400, 300)
+FULL = Size(200, 200, 4, 6, 400, 1, 2_100, 200)
 
 
 @contextmanager
@@ -133,23 +134,23 @@ def bit_flips(report: Report, size: Size) -> None:
                at_most=0)  # fmt: skip
 
 
-def killed(report: Report, size: Size) -> None:
-    """Part 1."""
+def killed_writers(report: Report, size: Size) -> None:
+    """Part 1, without ROS."""
     with _folder() as folder:
         _killed(report, "plain writer", kills.kill_writers(folder / "memory", kills=size.writer_kills, seed=_SEED))
-    try:
-        from bench.faults.kills_node import kill_nodes
-        from bench.ros import private_domain
-    except ImportError as error:
-        report.note(f"Without ROS 2 ({error}) nothing is shown of the node.")
-        return
+
+
+def killed_nodes(size: Size) -> kills.Kills:
+    """Part 1, through the record node. Raises ImportError without ROS 2."""
+    from bench.faults.kills_node import kill_nodes
+    from bench.ros import private_domain
 
     def progress(number: int) -> None:
         if number % 20 == 0:
             print(f"{number} record nodes killed", flush=True)
 
     with _folder() as folder, private_domain():
-        _killed(report, "record node", kill_nodes(folder, kills=size.node_kills, seed=_SEED, progress=progress))
+        return kill_nodes(folder, kills=size.node_kills, seed=_SEED, progress=progress)
 
 
 def _killed(report: Report, name: str, found: kills.Kills) -> None:
@@ -177,10 +178,16 @@ def run(options: Options) -> int:
         return 2
     size = QUICK if options.quick else FULL
     report = Report("durability", options, seeds={"faults": _SEED})
-    disk_errors(report, size)
-    power_cuts(report, size)
-    bit_flips(report, size)
-    killed(report, size)
+    with ThreadPoolExecutor(1) as beside:  # it mostly waits for nodes that start
+        nodes = beside.submit(killed_nodes, size)
+        disk_errors(report, size)
+        power_cuts(report, size)
+        bit_flips(report, size)
+        killed_writers(report, size)
+        try:
+            _killed(report, "record node", nodes.result())
+        except ImportError as error:
+            report.note(f"Without ROS 2 ({error}) nothing is shown of the node.")
     return report.finish()
 
 

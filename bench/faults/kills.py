@@ -27,7 +27,7 @@ from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import RecordView
 
-_LONGEST_S = 0.15  # of a life, after the writer has opened the memory
+_LONGEST_S = 0.1  # of a life, after the writer has opened the memory
 
 
 @dataclass
