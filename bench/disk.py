@@ -104,7 +104,7 @@ def drive(folder: Path, made: list[Sweep], keyframes: bool, budget_mb: float = 0
             keyframer = CloudKeyframer(0.5, 0.5, 0.05)
         seen = observe_cloud(stamp, points, position, orientation, keyframer=keyframer, max_range=60.0)
         if seen is not None:
-            memory.remember_many([seen])
+            memory.remember_many([seen], durable=True)  # at 10 Hz each has its own commit
         if i % _LOOK == _LOOK - 1:
             highest = max(highest, usage(log_of(memory)))
             was = made[i // 2][2]  # a place of long ago
