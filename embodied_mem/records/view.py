@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from embodied_mem.errors import ModelMismatchError, NotFoundError, UnavailableEr
 from embodied_mem.inference.protocols import Embedder
 from embodied_mem.records.blocks import as_corrected
 from embodied_mem.records.commands import Correct
-from embodied_mem.records.entry import Entry, Kind
+from embodied_mem.records.entry import Entry
 from embodied_mem.records.index import Matches, RecordIndex
 from embodied_mem.records.observation import Float32Array, Record
 from embodied_mem.records.query import Hit, Query, SearchResult
@@ -44,7 +43,7 @@ class RecordView:
         self.threshold = threshold
         self.index = RecordIndex()
         self.counters: Counter[str] = Counter()
-        self.log: Log = VolatileLog() if log is None else log
+        self.log: Log = VolatileLog(keep_blobs=False) if log is None else log
 
     @property
     def watermark(self) -> int:
@@ -68,7 +67,7 @@ class RecordView:
             return
         self.index.apply(fresh)
         if isinstance(self.log, VolatileLog):
-            self.log.extend([_without_blobs(entry) for entry in fresh])
+            self.log.extend(fresh)
         carried = [
             (entry.seq, entry.observation)
             for entry in fresh
@@ -224,9 +223,3 @@ def text_of(entry: Entry) -> str:
     if entry.observation is not None:
         return entry.observation.caption
     return (entry.command.caption or "") if isinstance(entry.command, Correct) else ""
-
-
-def _without_blobs(entry: Entry) -> Entry:
-    if entry.kind is not Kind.OBSERVATION or entry.observation is None:
-        return entry
-    return replace(entry, observation=replace(entry.observation, cloud=None, thumbnail=b"", vector=None))
