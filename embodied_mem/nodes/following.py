@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from embodied_mem.records.entry import Entry, Kind
 from embodied_mem.records.view import RecordView
 
 _MOST_PENDING = 5000
+View = TypeVar("View", bound=RecordView)
 
 
-class Follower:
+class Follower(Generic[View]):
     """Keeps `view` up to date.
 
     make_view  an empty view
@@ -27,7 +29,7 @@ class Follower:
 
     def __init__(
         self,
-        make_view: Callable[[], RecordView],
+        make_view: Callable[[], View],
         fetch: Callable[[int], None],
         advanced: Callable[[int], None] = lambda watermark: None,
     ) -> None:

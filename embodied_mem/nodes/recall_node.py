@@ -18,19 +18,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from embodied_mem_msgs.msg import AnswerStamped
-from embodied_mem_msgs.msg import Record as RecordMsg
-from embodied_mem_msgs.srv import Ask, GetRecords, Locate, Query
+from embodied_mem_msgs.srv import Ask, Locate, Query
 from visualization_msgs.msg import MarkerArray
 
-from embodied_mem.errors import BadInputError, EmbodiedMemError, UnavailableError
+from embodied_mem.errors import BadInputError, UnavailableError
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import answers, queries
 from embodied_mem.nodes.conversions.markers import answer_markers
-from embodied_mem.nodes.conversions.observations import entry_from_msg
-from embodied_mem.nodes.conversions.packed import unpack_entries
-from embodied_mem.nodes.following import Follower
+from embodied_mem.nodes.log_reader import LogReader, Patience, late
 from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.settings import RecallSettings
 from embodied_mem.nodes.spin import run
@@ -47,10 +44,8 @@ class RecallNode(MemoryNode):
     def __init__(self, *, memory: Callable[[], RecordView | None] | None = None, **kwargs: Any) -> None:
         super().__init__("recall", **kwargs)
         self._memory = memory
-        self._follower: Any = None
+        self._log: Any = None
         self._thinker: Any = None
-        self._failures = 0  # fetches in a row that were not answered
-        self._waiting: list[tuple[int, Any]] = []  # number to be read, future
 
     def configure(self) -> None:
         p: RecallSettings = self.parameters
@@ -58,92 +53,42 @@ class RecallNode(MemoryNode):
         self._markers = self.publish_to(MarkerArray, "~/markers", qos.MARKERS)
         if self._memory is None:
             embedder = default_embedder(p.embedder)
-            self._follower = Follower(
-                lambda: RecordView(embedder, clock=self.now_ns, threshold=p.threshold), self._fetch, self._advanced
+            self._log = LogReader(
+                self, lambda: RecordView(embedder, clock=self.now_ns, threshold=p.threshold), self._patience()
             )
-            self._fetcher = self.client_of(GetRecords, "get_records")
-            self.subscribe(RecordMsg, "records", qos.RECORDS, self._follow)
-            self.every(p.poll, self._follower.poll)
         self._thinker = Worker("recall", _run_all, capacity=p.queue, on_error=lambda e: self.fault("answering", e))
         self.serve(Query, "query", self._query)
         self.serve(Locate, "locate", self._locate)
         self.serve(Ask, "ask", self._ask)
 
     def activate(self) -> None:
-        if self._follower is not None:
-            self._follower.poll()
+        if self._log is not None:
+            self._log.poll()
 
     def cleanup(self) -> None:
-        thinker, self._thinker, self._follower = self._thinker, None, None
+        if self._log is not None:
+            self._log.close()
+        thinker, self._thinker, self._log = self._thinker, None, None
         for job in thinker.stop() if thinker is not None else ():
             job.failed(UnavailableError("The recall node is stopping: ask again when it is back."))
 
     def diagnose(self) -> Mapping[str, object]:
-        if self._follower is None:
-            return {}
-        values = {"watermark": self._follower.view.watermark, "log_watermark": self._follower.log_watermark}
-        return {**values, "caught_up": self._follower.caught_up, **self._follower.counters}
-
-    # --- following the log -------------------------------------------------------------------------------------
-
-    def _follow(self, message: RecordMsg) -> None:
-        entry = entry_from_msg(message, blobs=False)
-        if entry.observation is not None:
-            self.notice_stamp(entry.observation.stamp_ns)
-        self._follower.entry(entry, message.epoch)
-
-    def _fetch(self, first: int) -> None:
-        self.executor.create_task(self._fetch_from, first)
-
-    async def _fetch_from(self, first: int) -> None:
-        follower = self._follower
-        try:
-            request = GetRecords.Request(first=first, limit=self.parameters.fetch, packed=True)
-            patience = self.parameters.fetch_timeout * 2 ** min(self._failures, 4)  # a long batch takes its time
-            response = await self.call(self._fetcher, request, patience)
-            entries = unpack_entries(response.packed)
-            if follower is self._follower:
-                self.notice_stamp(entries[-1].logged_ns if entries else 0)
-                follower.batch(entries, response.watermark, response.epoch)
-            self._failures = 0
-        except EmbodiedMemError as error:
-            self._failures += 1
-            self.get_logger().info(f"The log cannot be read yet: {error}", throttle_duration_sec=5.0)
-            follower.fetch_failed()
-        except Exception as error:
-            self.fault("reading the log", error)
-            follower.fetch_failed()
-
-    def _advanced(self, watermark: int) -> None:
-        for number, future in [item for item in self._waiting if item[0] <= watermark]:
-            self._waiting.remove((number, future))
-            future.set_result(None)
+        return {} if self._log is None else self._log.diagnose()
 
     async def _view(self, read_to: int) -> RecordView:
         """The view, once it has read `read_to` and has caught up with the log. Raises UnavailableError."""
-        late = f"Entry {read_to} was not read within {self.parameters.read_to_timeout:g} s: does it exist?"
-        if self._memory is not None:
-            memory = self._memory()
-            if memory is None:
-                raise UnavailableError("The record node of this process is not configured: try again in a moment.")
-            if memory.watermark < read_to:
-                raise UnavailableError(late)
-            return memory
-        if not self._follower.caught_up:
-            raise UnavailableError(
-                f"Memory is still being read ({self._follower.view.watermark} of "
-                f"{self._follower.log_watermark or 'an unknown number of'} entries): try again in a moment."
-            )
-        if self._follower.view.watermark < read_to:
-            waiting = (read_to, self.future())
-            self._waiting.append(waiting)
-            self._follower.poll()
-            try:
-                await self.within(waiting[1], self.parameters.read_to_timeout, late)
-            finally:
-                if waiting in self._waiting:
-                    self._waiting.remove(waiting)
-        return self._follower.view
+        if self._memory is None:
+            return await self._log.ready(read_to)
+        memory = self._memory()
+        if memory is None:
+            raise UnavailableError("The record node of this process is not configured: try again in a moment.")
+        if memory.watermark < read_to:
+            raise UnavailableError(late(read_to, self._patience()))
+        return memory
+
+    def _patience(self) -> Patience:
+        p: RecallSettings = self.parameters
+        return Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
 
     # --- services ----------------------------------------------------------------------------------------------
 

@@ -33,7 +33,11 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One entry. `observation` is set for OBSERVATION, `about` and `stamp_ns` for SEEN_AGAIN, `command` for COMMAND."""
+    """One entry. `observation` is set for OBSERVATION, `about` and `stamp_ns` for SEEN_AGAIN, `command` for COMMAND.
+
+    cloud  the name of the observation's cloud in the store, also where `observation.cloud` was left out; "" when the
+           log keeps none (it had none, or retention dropped it)
+    """
 
     seq: int
     kind: Kind
@@ -42,6 +46,12 @@ class Entry:
     about: int = 0
     stamp_ns: int = 0
     command: commands.Command | None = None
+    cloud: str = ""
+
+    @property
+    def has_cloud(self) -> bool:
+        """Whether there is a cloud, here or in the log."""
+        return bool(self.cloud) or (self.observation is not None and self.observation.cloud is not None)
 
 
 class Row(NamedTuple):
@@ -95,7 +105,8 @@ def unpack(row: Row, blobs: dict[str, bytes] | None = None) -> Entry:
     if kind is Kind.TOMBSTONE:
         return Entry(row.seq, kind, row.logged_ns)
     try:
-        return Entry(row.seq, kind, row.logged_ns, observation=_unpack_observation(row, blobs or {}))
+        observation, cloud = _unpack_observation(row, blobs or {})
+        return Entry(row.seq, kind, row.logged_ns, observation=observation, cloud=cloud)
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise StorageError(
             f"Entry {row.seq} of the log cannot be unpacked ({error}): run `embodied-mem check`."
@@ -157,8 +168,10 @@ def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, by
         )  # fmt: skip
     if view.depth is not None:
         body["depth"] = (*view.depth.shape, np.asarray(view.depth, dtype="<u2").tobytes())
-    if cloud or obs.cloud is not None:
+    if obs.cloud is not None:
         body["cloud"] = blob_name(cloud)
+    elif entry.cloud:
+        body["cloud"] = entry.cloud
     if obs.thumbnail:
         body["thumbnail"] = blob_name(obs.thumbnail)
     x, y, z = map(float, obs.position)
@@ -171,7 +184,8 @@ def _pack_observation(entry: Entry, obs: Observation) -> tuple[Row, dict[str, by
     return row, blobs
 
 
-def _unpack_observation(row: Row, blobs: dict[str, bytes]) -> Observation:
+def _unpack_observation(row: Row, blobs: dict[str, bytes]) -> tuple[Observation, str]:
+    """The observation, and the name of its cloud."""
     body = _inflate(row.body)
     detections, view = Detections(), View()
     if "labels" in body:
@@ -187,8 +201,9 @@ def _unpack_observation(row: Row, blobs: dict[str, bytes]) -> Observation:
             rows, cols, raw = body["depth"]
             depth = _array(raw, "<u2", (rows, cols))
         view = View(kind, fov_h, fov_v, near, far, pinhole, detector, tuple(classes), depth)
-    cloud = blobs.get(body.get("cloud", ""))
-    return Observation(
+    name = body.get("cloud", "")
+    cloud = blobs.get(name)
+    observation = Observation(
         stamp_ns=row.stamp_ns,
         position=np.array([row.x, row.y, row.z]),
         orientation=_array(body["orientation"], "<f8", (4,)),
@@ -204,6 +219,7 @@ def _unpack_observation(row: Row, blobs: dict[str, bytes]) -> Observation:
         cloud=None if cloud is None else decode_cloud(cloud),
         thumbnail=blobs.get(body.get("thumbnail", ""), b""),
     )
+    return observation, name
 
 
 def _raw(values: NDArray[np.float64]) -> bytes:
