@@ -36,6 +36,14 @@ class NotFoundError(EmbodiedMemError, LookupError):
     code = 4
 
 
+class UnreachableError(NotFoundError):
+    """There is no way to a goal, or no pose that serves; `reason` is one word for it, such as "blocked"."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class RefusedError(EmbodiedMemError, ValueError):
     """The admission gate refused an observation; `reason` is the gate's counter name."""
 
