@@ -1,0 +1,1 @@
+"""A sparse octree of occupancy: see docs/octree.md."""

@@ -1,0 +1,166 @@
+"""A scan's blocks enter the map: occupancy as OctoMap adds it up, 64 voxels at a time where they are only free."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from embodied_mem.octree.arrays import (
+    FIRST,
+    HIT,
+    LAST,
+    MISS_0,
+    MISS_1,
+    MISS_2,
+    ODDS,
+    SEEN,
+    SOLID,
+    START,
+    VOXELS,
+    Arrays,
+    give_run,
+    make_block,
+    misses,
+    row_of,
+    run_size,
+    take_run,
+)
+from embodied_mem.octree.bits import ONE, Word, highest_bit, lowest_bit, popcount, rank
+from embodied_mem.octree.occupancy import Rules
+from embodied_mem.octree.window import Blocks
+
+LARGEST_RUN = 64
+
+_NONE = np.uint64(0)
+
+
+@njit(cache=True, nogil=True)
+def find_rows(a: Arrays, keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], int]:
+    """The rows (n,) of blocks, -1 for those that the map has not, and how many these are."""
+    rows = np.empty(len(keys), np.int64)
+    fresh = 0
+    for i in range(len(keys)):
+        rows[i] = row_of(a, keys[i])
+        fresh += rows[i] < 0
+    return rows, fresh
+
+
+@njit(cache=True, nogil=True)
+def merge(a: Arrays, rules: Rules, blocks: Blocks, rows: NDArray[np.int64], scan: int) -> tuple[int, int, int]:
+    """Add a scan's blocks to their rows (`find_rows`). The caller has made room.
+
+    Returns how many voxels were hit for the first time, hit, and passed.
+    """
+    before = a.counts[VOXELS]
+    hit_count = passed_count = 0
+    for i in range(len(blocks.keys)):
+        row = rows[i]
+        if row < 0:
+            row = make_block(a, blocks.keys[i])
+        words = a.rows[row]
+        words[SEEN] = np.uint64(scan)
+        hits, passed = blocks.hits[i], blocks.passed[i]
+        hit_count += popcount(hits)
+        passed_count += popcount(passed)
+        hit_before = words[HIT]
+        overflow = _count_misses(words, rules, passed & ~hit_before)
+        if hit_before & passed:
+            _weaken(a, rules, words, hit_before & passed)
+        fresh = (hits | overflow) & ~hit_before
+        if fresh:
+            _unpack(a, rules, words, fresh, overflow, scan)
+        if hits & hit_before:
+            _strengthen(a, rules, words, hits & hit_before, scan)
+    return a.counts[VOXELS] - before, hit_count, passed_count
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _count_misses(words: NDArray[np.uint64], rules: Rules, passed: Word) -> Word:
+    """Add one to the counters of voxels that were never hit; those that cannot count on (and must) are returned."""
+    low, middle, high = words[MISS_0], words[MISS_1], words[MISS_2]
+    full = np.uint64(rules.full)
+    at_full = (
+        ~(low ^ (_NONE - (full & ONE)))
+        & ~(middle ^ (_NONE - ((full >> ONE) & ONE)))
+        & ~(high ^ (_NONE - ((full >> np.uint64(2)) & ONE)))
+    )
+    carry = passed & ~at_full
+    words[MISS_0] = low ^ carry
+    carry &= low
+    words[MISS_1] = middle ^ carry
+    words[MISS_2] = high ^ (carry & middle)
+    return _NONE if rules.clamped else passed & at_full
+
+
+@njit(cache=True, nogil=True)
+def _strengthen(a: Arrays, rules: Rules, words: NDArray[np.uint64], hits: Word, scan: int) -> None:
+    start = np.int64(words[START])
+    while hits:
+        bit = lowest_bit(hits)
+        hits &= hits - ONE
+        place = start + rank(words[HIT], bit)
+        a.links[place, LAST] = np.uint32(scan)
+        value = min(np.float32(a.odds[place, ODDS] + rules.hit), rules.highest)
+        a.odds[place, ODDS] = value
+        if value >= rules.occupied:
+            words[SOLID] |= ONE << np.uint64(bit)
+
+
+@njit(cache=True, nogil=True)
+def _weaken(a: Arrays, rules: Rules, words: NDArray[np.uint64], passed: Word) -> None:
+    start = np.int64(words[START])
+    while passed:
+        bit = lowest_bit(passed)
+        passed &= passed - ONE
+        place = start + rank(words[HIT], bit)
+        value = max(np.float32(a.odds[place, ODDS] + rules.miss), rules.lowest)
+        a.odds[place, ODDS] = value
+        if value < rules.occupied:
+            words[SOLID] &= ~(ONE << np.uint64(bit))
+
+
+@njit(cache=True, nogil=True)
+def _unpack(a: Arrays, rules: Rules, words: NDArray[np.uint64], fresh: Word, overflow: Word, scan: int) -> None:
+    """Voxels that had only counters, or were unknown, get packed voxels of their own; `overflow` by a miss too many."""
+    before = words[HIT]
+    after = before | fresh
+    source = popcount(before)
+    target = popcount(after)
+    a.counts[VOXELS] += target - source
+    old_start = np.int64(words[START])
+    start = old_start
+    moved = run_size(source) != run_size(target)
+    if moved:
+        start = take_run(a, target)
+        words[START] = np.uint64(start)
+    old_count = source
+    left = after
+    # From the last to the first, so that a run which stays where it is does not overwrite what has yet to move.
+    while left:
+        bit = highest_bit(left)
+        mask = ONE << np.uint64(bit)
+        left ^= mask
+        target -= 1
+        place = start + target
+        if before & mask:
+            source -= 1
+            if place != old_start + source:
+                for word in range(3):
+                    a.links[place, word] = a.links[old_start + source, word]
+            continue
+        base = rules.misses[misses(words, bit)]
+        if overflow & mask:
+            value, seen = max(np.float32(base + rules.miss), rules.lowest), 0
+        else:
+            value, seen = min(np.float32(base + rules.hit), rules.highest), scan
+        a.links[place, FIRST] = np.uint32(seen)
+        a.links[place, LAST] = np.uint32(seen)
+        a.odds[place, ODDS] = value
+        if value >= rules.occupied:
+            words[SOLID] |= mask
+    if moved:
+        give_run(a, old_start, old_count)
+    words[HIT] = after
+    for plane in (MISS_0, MISS_1, MISS_2):
+        words[plane] &= ~fresh
