@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError, NotFoundError, UnreachableError
 from embodied_mem.geometry import quaternion_from_yaw
+from embodied_mem.topology.alternatives import alternatives, k_shortest
 from embodied_mem.topology.arrays import FloatArray, IntArray, points
 from embodied_mem.topology.graph import PlaceGraph
 from embodied_mem.topology.snapshot import Snapshot
@@ -108,6 +109,22 @@ class Router:
         if not np.isfinite(cost):
             raise self._unreachable(snapshot, source, target, now)
         return self._made(snapshot, source, arcs, before=before, after=after)
+
+    def alternatives(
+        self, start: int | ToPosition, goal: int | ToPosition, k: int = 3, *, now_ns: int | None = None,
+        exact: bool = False,
+    ) -> list[Route]:  # fmt: skip
+        """Up to k routes, the shortest first: ones that share little, or (`exact`) the k shortest (alternatives.py).
+
+        Raises as `route` does.
+        """
+        if k < 1:
+            raise BadInputError(f"At least one route must be asked for, not {k}.")
+        shortest = self.route(start, goal, now_ns=now_ns)
+        snapshot, now = self.snapshot, self._now(now_ns)
+        source, target = int(shortest.places[0]), int(shortest.places[-1])
+        ways = (k_shortest if exact else alternatives)(snapshot, source, target, k, now)
+        return [self._made(snapshot, source, arcs, before=shortest.before, after=shortest.after) for _, arcs in ways]
 
     def distances(self, start: int | ToPosition, *, now_ns: int | None = None, limit: float = np.inf) -> FloatArray:
         """(places,) metres from a place to every other; infinite beyond `limit`, or where there is no way."""
