@@ -122,7 +122,7 @@ def test_what_cannot_be_an_edge_is_refused_and_changes_nothing():
 
 def test_intersections_have_more_than_two_directions():
     graph = PlaceGraph()
-    graph.add_places([[0, 0], [10, 0], [10, 1], [-10, 0.2], [0, 10], [0, -10]])
+    graph.add_places([[0, 0], [10, 0], [10, 1], [-100, 2], [0, 10], [0, -10]])
     # Two edges lead east in nearly the same direction, one west: two exits, also across the seam at pi.
     graph.add_edges([0, 0, 0], [1, 2, 3])
     assert graph.exits()[0] == 2 and not len(graph.intersections())
