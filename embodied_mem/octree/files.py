@@ -7,7 +7,7 @@
     index        first Morton code of each page of blocks, CRC-32 of every page of blocks and voxels
 
 Each part begins a page of 16 KiB. Header, scans and index are checked when a file is opened, every other page when it
-is first read. A file is written beside, synced and renamed: it is the old one or the new one; it never changes in place.
+is first read. A file is written beside, synced and renamed: it is the old one or the new one, and never changes.
 """
 
 from __future__ import annotations
