@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,17 @@ class RecordLog:
 
     # --- writing -----------------------------------------------------------------------------------------------
 
-    def append(self, drafts: Sequence[Entry], *, durable: bool = False) -> list[Entry]:
+    def append(
+        self,
+        drafts: Sequence[Entry],
+        *,
+        durable: bool = False,
+        vectors: Sequence[VectorRow] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> list[Entry]:
         """Number and append entries (their own `seq` is ignored); `durable` waits until they would survive a power cut.
+
+        vectors, settings  reach the disk in the same commit: vectors that came with the entries can't be made again
 
         Raises StorageError when the log is read-only or closed, or when `durable` and the disk refuses; the entries
         then stay in memory and are tried again with the next commit.
@@ -77,6 +86,8 @@ class RecordLog:
             numbered = enumerate(drafts, self._watermark + 1)
             entries = [draft if draft.seq == seq else replace(draft, seq=seq) for seq, draft in numbered]
             self._pending.update((entry.seq, entry) for entry in entries)
+            self._pending_vectors.extend(vectors)
+            self._pending_settings.update(settings or {})
             self._watermark += len(entries)
             self._asked += 1
             self._state.notify_all()
@@ -85,7 +96,7 @@ class RecordLog:
         return entries
 
     def attach_vectors(self, rows: Iterable[VectorRow]) -> None:
-        """Store vectors with the next commit. They are derived data: a lost one is made again from its text."""
+        """Store vectors made of texts with the next commit. They are derived data: a lost one is made again."""
         self._require_writer()
         with self._state:
             self._pending_vectors.extend(rows)

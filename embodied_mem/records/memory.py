@@ -24,7 +24,7 @@ from embodied_mem.records.numeric import floats, rows_of
 from embodied_mem.records.observation import Observation
 from embodied_mem.records.query import Query
 from embodied_mem.records.retention import Retention
-from embodied_mem.records.vector_rows import VectorRow
+from embodied_mem.records.vector_rows import VectorRow, given_vectors
 from embodied_mem.records.view import DEFAULT_THRESHOLD, RecordView, text_of
 from embodied_mem.records.volatile import Log, VolatileLog
 from embodied_mem.records.wellformed import normal
@@ -348,13 +348,13 @@ class RecordMemory(RecordView):
     def _append(self, drafts: Sequence[Entry], durable: bool) -> list[Entry]:
         if not drafts:
             return []
-        entries = self.log.append(drafts)
+        given = given_vectors(drafts, self.log.watermark + 1)
+        first = {"model": given[0].model} if given and not self.index.model else None
+        entries = self.log.append(drafts, vectors=given, settings=first)
         self.index.apply(entries)
-        given = [entry for entry in entries if entry.observation is not None and entry.observation.vector is not None]
         if given:
-            vectors = np.array([entry.observation.vector for entry in given if entry.observation], dtype=np.float32)
-            vectors /= np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))[:, None].astype(np.float32)
-            self._keep_vectors(np.array([entry.seq for entry in given]), vectors, given[0].observation.vector_model)  # type: ignore[union-attr]
+            rows = np.array([row.vector for row in given])
+            self.index.set_vectors(np.array([row.seq for row in given]), rows, given[0].model)
         self._embed_corrections(entries)
         self.embed_texts(
             [

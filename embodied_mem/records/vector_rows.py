@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import StorageError
+from embodied_mem.records.entry import Entry
 from embodied_mem.records.schema import vector_crc
 
 Select = Callable[[str, tuple[int | str, ...]], list[tuple[Any, ...]]]
@@ -28,6 +29,20 @@ class VectorRow:
         """The row of the table."""
         data = np.asarray(self.vector, dtype="<f4").tobytes()
         return self.model, self.seq, data, vector_crc(self.model, self.seq, data)
+
+
+def given_vectors(drafts: Sequence[Entry], first: int) -> list[VectorRow]:
+    """The vectors that came with observations, of unit length; the drafts become the entries from number `first` on."""
+    given = [
+        (seq, draft.observation)
+        for seq, draft in enumerate(drafts, first)
+        if draft.observation is not None and draft.observation.vector is not None
+    ]
+    if not given:
+        return []
+    rows = np.array([obs.vector for _, obs in given], dtype=np.float32)
+    rows /= np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))[:, None].astype(np.float32)
+    return [VectorRow(seq, obs.vector_model, row) for (seq, obs), row in zip(given, rows, strict=True)]
 
 
 class VectorTable:

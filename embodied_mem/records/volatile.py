@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,7 +24,14 @@ class Log(Protocol):
 
     @property
     def watermark(self) -> int: ...
-    def append(self, drafts: Sequence[Entry], *, durable: bool = False) -> list[Entry]: ...
+    def append(
+        self,
+        drafts: Sequence[Entry],
+        *,
+        durable: bool = False,
+        vectors: Sequence[VectorRow] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> list[Entry]: ...
     def attach_vectors(self, rows: Iterable[VectorRow]) -> None: ...
     def read(self, first: int, limit: int, *, blobs: bool = False) -> list[Entry]: ...
     def get(self, seqs: Iterable[int], *, blobs: bool = False) -> dict[int, Entry]: ...
@@ -58,10 +65,19 @@ class VolatileLog:
     def watermark(self) -> int:
         return len(self._rows)
 
-    def append(self, drafts: Sequence[Entry], *, durable: bool = False) -> list[Entry]:
+    def append(
+        self,
+        drafts: Sequence[Entry],
+        *,
+        durable: bool = False,
+        vectors: Sequence[VectorRow] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> list[Entry]:
         first = len(self._rows) + 1
         entries = [replace(draft, seq=first + i) for i, draft in enumerate(drafts)]
         self._take(entries)
+        self.attach_vectors(vectors)
+        self._settings.update(settings or {})
         return entries
 
     def extend(self, entries: Sequence[Entry]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +282,25 @@ def test_garbage_in_a_database_is_never_anything_but_a_storage_error(tmp_path: P
             named += 1
             assert not _is_whole(tmp_path)
     assert named > 20, "most damage is somewhere that counts"
+
+
+def test_a_vector_that_came_with_an_observation_is_in_the_same_commit(tmp_path: Path) -> None:
+    """It cannot be made again: a process killed between two commits must not leave its record with another one."""
+    mem = RecordMemory.open(tmp_path / "memory", LetterEmbedder())
+    append = mem.log.append
+
+    def killed_at_the_next_commit(drafts: Sequence[Entry], **kwargs: Any) -> list[Entry]:
+        entries = append(drafts, **kwargs)
+        mem.log.flush()
+        shutil.copytree(tmp_path / "memory", tmp_path / f"left-{entries[0].seq}")
+        return entries
+
+    mem.log.append = killed_at_the_next_commit  # type: ignore[method-assign]
+    vector = np.eye(26, dtype=np.float32)[3]
+    seq = mem.remember(observation(vector=vector, vector_model="letters")).seq
+    mem.close()
+    left = RecordMemory.open(tmp_path / f"left-{seq}", LetterEmbedder())
+    assert list(left.embed_missing()) == []
+    found = left.index.vector_of(seq)
+    assert found is not None and found.tolist() == vector.tolist()
+    left.close()
