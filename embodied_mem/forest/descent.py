@@ -18,6 +18,7 @@ from embodied_mem.forest.tree import CUT, HIGH, LOW, RING, ROOT, TAU, Arrays
 
 _BEAM = 4  # nodes kept at each level
 _ENOUGH = 32  # observations from which scales are drawn
+_FAR = 1e-9  # so that of two nodes that are both too far for exp, the nearer is better
 _EVERY = 64  # observations from one drawing to the next
 _CUT_SHARE = 0.15  # the share of records that belong least
 _USUAL = (0.1, 0.9)  # quantiles of cosines that count as 0 and 1
@@ -46,7 +47,8 @@ def belonging(t: Arrays, level: int, distance: float, cosine: float, weight: flo
     """S of the module docstring."""
     scale = t.scales[level]
     alike = (cosine - scale[LOW]) / (scale[HIGH] - scale[LOW])
-    return weight * math.exp(-distance / scale[TAU]) + (1 - weight) * alike
+    away = distance / scale[TAU]
+    return weight * (math.exp(-away) - _FAR * away) + (1 - weight) * alike
 
 
 @inner

@@ -205,12 +205,12 @@ def two_means(
     joint = np.empty((n, d + k))
     spread = 0.0
     for j in range(d):
-        spread += np.var(vectors[:, j])
+        spread += float(np.var(vectors[:, j]))
     for j in range(d):
         joint[:, j] = vectors[:, j] * math.sqrt((1 - weight) / max(spread, 1e-9))
     spread = 0.0
     for j in range(k):
-        spread += np.var(places[:, j])
+        spread += float(np.var(places[:, j]))
     for j in range(k):
         joint[:, d + j] = places[:, j] * math.sqrt(weight / max(spread, (_TIGHT * tau) ** 2, 1e-12))
     first = np.argmax(_apart(joint, joint[np.argmax(_apart(joint, _mean(joint, np.ones(n, np.bool_))))]))
