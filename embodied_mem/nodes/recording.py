@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied_mem.errors import EmbodiedMemError, RefusedError
-from embodied_mem.records.commands import Compact, Correct, Drop, Forget, ReAnchor, SetMap, Undo
+from embodied_mem.records.commands import BlockWay, Compact, Correct, Drop, Forget, MergePlaces, ReAnchor, SetMap, Undo
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.memory import Admitted, RecordMemory
 from embodied_mem.records.observation import Observation
@@ -23,6 +23,8 @@ _EVENT_OF = {
         "To keep within the disk budget, {0.clouds} clouds and {0.thumbnails} pictures ({0.what}) of {0.count} records "
         "were dropped, {0.freed} bytes.",
     ),
+    MergePlaces: ("corrected", "The places of records {0.seqs} are one."),
+    BlockWay: ("corrected", "The way between the places of records {0.seqs} is closed until {0.until_ns}."),
     ReAnchor: ("corrected", "The records of map {0.map_id!r} follow a corrected trajectory."),
 }
 

@@ -109,9 +109,27 @@ class Drop:
         return len(self.seqs)
 
 
-Command = Correct | Forget | Undo | SetMap | ReAnchor | Compact | Drop
+@dataclass(frozen=True, slots=True)
+class MergePlaces:
+    """The places at which these records were made are one. Records name them: any change may number places anew."""
+
+    name: ClassVar[str] = "merge_places"
+    seqs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWay:
+    """The way between the places of two records is closed until a time, in both directions or only from the first."""
+
+    name: ClassVar[str] = "block_way"
+    seqs: tuple[int, int]
+    until_ns: int
+    both_ways: bool = True
+
+
+Command = Correct | Forget | Undo | SetMap | ReAnchor | Compact | Drop | MergePlaces | BlockWay
 _KINDS: dict[str, type[Command]] = {
-    kind.name: kind for kind in (Correct, Forget, Undo, SetMap, ReAnchor, Compact, Drop)
+    kind.name: kind for kind in (Correct, Forget, Undo, SetMap, ReAnchor, Compact, Drop, MergePlaces, BlockWay)
 }
 
 
@@ -149,6 +167,8 @@ def validate(command: Command) -> None:
         Correct: _check_correct,
         SetMap: _check_set_map,
         ReAnchor: _check_re_anchor,
+        MergePlaces: _check_places,
+        BlockWay: _check_places,
     }
     try:
         json.dumps(asdict(command), ensure_ascii=False).encode()
@@ -169,6 +189,11 @@ def _check_correct(command: Correct) -> None:
         raise BadInputError(f"The corrected orientation is not a unit quaternion: {command.orientation}.")
     if command.labels is not None and not all(label.strip() for label in command.labels):
         raise BadInputError("A corrected label is empty: give a word for each detection.")
+
+
+def _check_places(command: MergePlaces | BlockWay) -> None:
+    if len(set(command.seqs)) < 2:
+        raise BadInputError(f"Give records of two places at least, not {command.seqs}.")
 
 
 def _check_set_map(command: SetMap) -> None:

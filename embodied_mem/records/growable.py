@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from embodied_mem.records.kernels import count_in_ranges, rows_in_ranges
 
 _TAIL = 1024  # unsorted values that are always bearable
+_LARGE = 1 << 20  # bytes from which the system moves an array by remapping its pages
 
 
 class Growable:
@@ -50,11 +51,15 @@ class Growable:
         block = np.asarray(rows, dtype=self._buffer.dtype)
         start, stop = self._size, self._size + len(block)
         if stop > len(self._buffer):
-            capacity = max(stop, len(self._buffer) + len(self._buffer) // 2)
-            self._grow(capacity)
+            share = 2 if self._buffer.nbytes < _LARGE else 8  # what is remapped may grow often; its room is resident
+            self._grow(max(stop, len(self._buffer) + len(self._buffer) // share))
         self._buffer[start:stop] = block
         self._size = stop
         return start
+
+    def truncate(self, size: int) -> None:
+        """Forget all rows but the first `size`."""
+        self._size = min(size, self._size)
 
     def _grow(self, capacity: int) -> None:
         if self._buffer.flags.owndata:

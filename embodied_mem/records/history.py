@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ from embodied_mem.records.commands import (
     to_json,
 )
 from embodied_mem.records.growable import Columnar, Growable
+
+Kind = TypeVar("Kind", bound=Command)
 
 
 @dataclass(eq=False)
@@ -157,13 +159,17 @@ class History(Columnar):
             return ""
         return f"Command {seq} cannot be undone: {self.why_erased(gone[0])}"
 
-    def set_maps(self, as_of: int | None = None) -> list[SetMap]:
-        """Live SetMap commands in order, as the log stood at an entry number (default: the newest)."""
+    def live_of(self, kind: type[Kind], as_of: int | None = None) -> list[Kind]:
+        """Live commands of a kind in order, as the log stood at an entry number (default: the newest)."""
         return [
             command
             for seq, command in self._commands.items()
-            if isinstance(command, SetMap) and (as_of is None or seq <= as_of) and self.live(seq, as_of)
+            if isinstance(command, kind) and (as_of is None or seq <= as_of) and self.live(seq, as_of)
         ]
+
+    def set_maps(self, as_of: int | None = None) -> list[SetMap]:
+        """Live SetMap commands in order."""
+        return self.live_of(SetMap, as_of)
 
     def forgotten(self, seqs: Iterable[int]) -> NDArray[np.bool_]:
         """For each record whether a live command forgets it."""

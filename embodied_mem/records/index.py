@@ -133,6 +133,20 @@ class RecordIndex(Columnar):
         self.maps.rebuild(self.history.set_maps())
 
     @property
+    def vector_count(self) -> int:
+        """How many vectors came so far: with the watermark and the model it tells whether anything has changed."""
+        return 0 if self._vectors is None else len(self._vectors)
+
+    def vectors_at(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(n, d) the vectors of rows of the table, zeros where there is none."""
+        with self.lock:
+            found = np.zeros((len(rows), self.vector_width), dtype=np.float32)
+            slots = self.table.slots.data[rows]
+            if self._vectors is not None:
+                found[slots >= 0] = self._vectors.at(slots[slots >= 0])
+            return found
+
+    @property
     def vector_width(self) -> int:
         """Numbers in a vector, 0 before there is one."""
         return 0 if self._vectors is None else self._vectors.width

@@ -195,6 +195,12 @@ class RecordMemory(RecordView):
         """Log what retention (see retention.py) is about to drop; returns the command's number."""
         return self._command(drop)
 
+    def change_places(self, command: commands.MergePlaces | commands.BlockWay) -> int:
+        """Log a change of the place graph (see topology/); returns the command's number. Raises NotFoundError."""
+        for seq in command.seqs:
+            self.index.row_of(seq)
+        return self._command(command)
+
     def undo(self, command_seq: int | None = None) -> tuple[int, int]:
         """Take a command back (the newest when none is named), an undo too; returns its number and the undo's own."""
         with self._write_lock:

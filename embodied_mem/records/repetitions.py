@@ -34,6 +34,11 @@ class Repetitions(Columnar):
         known = int(np.searchsorted(self._entries.data, as_of, "right"))
         return int((self._records.data[:known] == record).sum())
 
+    def since(self, entry: int) -> NDArray[np.int64]:
+        """(n, 3) those that came after an entry number: the entry's number, the record's, and the stamp."""
+        first = int(np.searchsorted(self._entries.data, entry, "right"))
+        return np.column_stack([column.data[first:] for column in (self._entries, self._records, self._stamps)])
+
     def entries_about(self, records: NDArray[np.int64]) -> NDArray[np.int64]:
         """The numbers of the entries that say that any of these records was seen again, ascending."""
         return self._entries.data[np.isin(self._records.data, records)]

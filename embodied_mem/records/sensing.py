@@ -45,3 +45,9 @@ class ViewColumns(Columnar):
     def depth(self, rows: NDArray[np.int64], row: NDArray[np.int64], col: NDArray[np.int64]) -> NDArray[np.uint16]:
         """Cells of the grids of the views `rows`, millimetres."""
         return self._depth.data[self._offsets.data[rows] + row * self.shapes.data[rows, 1] + col]
+
+    def grid(self, row: int) -> NDArray[np.uint16]:
+        """(rows, cols) the whole grid of one view, millimetres."""
+        rows, cols = self.shapes.data[row].tolist()
+        begin = int(self._offsets.data[row])
+        return self._depth.data[begin : begin + rows * cols].reshape(rows, cols).copy()

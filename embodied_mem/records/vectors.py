@@ -38,6 +38,10 @@ class VectorStore(Columnar):
         """(d,) a copy of one vector."""
         return self._rows.data[slot].copy()
 
+    def at(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """(n, d) copies of vectors."""
+        return self._rows.data[slots]
+
     @property
     def nbytes(self) -> int:
         return self._rows.nbytes + self._codes.nbytes + self._scales.nbytes + self._errors.nbytes

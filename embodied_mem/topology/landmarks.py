@@ -57,6 +57,7 @@ class Landmarks:
         names: Sequence[str],
         bearings: ArrayLike | None = None,
         *,
+        which: ArrayLike | None = None,
         distances: ArrayLike | None = None,
         stamps_ns: ArrayLike = 0,
         records: ArrayLike = 0,
@@ -64,10 +65,12 @@ class Landmarks:
     ) -> None:
         """n sightings: from which places (n,), of what, in which direction (n,) radians, how far (n,) metres.
 
-        NaN in bearings or distances: not known. Raises BadInputError for wrong sizes and empty names.
+        names: one each, or distinct ones of which `which` (n,) gives the index of each sighting; NaN in bearings or
+        distances: not known. Raises BadInputError for wrong sizes and empty names.
         """
-        n = len(names)
         keys = [normal(name) for name in names]
+        index = np.arange(len(names)) if which is None else np.atleast_1d(np.asarray(which, dtype=np.int64))
+        n = len(index)
         if not all(keys):
             raise BadInputError("A landmark's name is empty: give a word, or leave the landmark out.")
         place = column(places, n, "places of landmarks", np.int64)
@@ -79,7 +82,9 @@ class Landmarks:
         )
         if n and place.min() < 0:
             raise BadInputError("A landmark was seen from a place with a negative number.")
-        code = np.array(self.names.codes(keys), dtype=np.int64)
+        if n and not (index.min() >= 0 and index.max() < len(names)):
+            raise BadInputError(f"Sightings are of names 0 to {len(names) - 1}, not {index.min()} to {index.max()}.")
+        code = np.array(self.names.codes(keys), dtype=np.int64)[index]
         known = np.isfinite(angle)
         toward = np.where(known[:, None], np.column_stack([np.cos(angle), np.sin(angle)]), 0.0) * count[:, None]
         measured = np.isfinite(distance)
