@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from embodied_mem.errors import EmbodiedMemError, RefusedError
-from embodied_mem.records.commands import BlockWay, Compact, Correct, Drop, Forget, MergePlaces, ReAnchor, SetMap, Undo
+from embodied_mem.records.commands import (
+    BlockWay,
+    Compact,
+    Correct,
+    Drop,
+    Forget,
+    MergePlaces,
+    PartThings,
+    ReAnchor,
+    SetMap,
+    Undo,
+    UniteThings,
+)
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.memory import Admitted, RecordMemory
 from embodied_mem.records.observation import Observation
@@ -25,6 +37,8 @@ _EVENT_OF = {
     ),
     MergePlaces: ("corrected", "The places of records {0.seqs} are one."),
     BlockWay: ("corrected", "The way between the places of records {0.seqs} is closed until {0.until_ns}."),
+    UniteThings: ("corrected", "The detections {0.detections} (record, place in it) are of one thing."),
+    PartThings: ("corrected", "The detections {0.detections} (record, place in it) are of different things."),
     ReAnchor: ("corrected", "The records of map {0.map_id!r} follow a corrected trajectory."),
 }
 

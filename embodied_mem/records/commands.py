@@ -127,9 +127,28 @@ class BlockWay:
     both_ways: bool = True
 
 
-Command = Correct | Forget | Undo | SetMap | ReAnchor | Compact | Drop | MergePlaces | BlockWay
+@dataclass(frozen=True, slots=True)
+class UniteThings:
+    """These detections, each a record and a place among its detections, are of one thing, wherever it was."""
+
+    name: ClassVar[str] = "unite_things"
+    detections: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartThings:
+    """These detections are of different things. Undo brings back what memory makes of them by itself."""
+
+    name: ClassVar[str] = "part_things"
+    detections: tuple[tuple[int, int], ...]
+
+
+Command = (
+    Correct | Forget | Undo | SetMap | ReAnchor | Compact | Drop | MergePlaces | BlockWay | UniteThings | PartThings
+)
 _KINDS: dict[str, type[Command]] = {
-    kind.name: kind for kind in (Correct, Forget, Undo, SetMap, ReAnchor, Compact, Drop, MergePlaces, BlockWay)
+    kind.name: kind
+    for kind in (Correct, Forget, Undo, SetMap, ReAnchor, Compact, Drop, MergePlaces, BlockWay, UniteThings, PartThings)
 }
 
 
@@ -169,6 +188,8 @@ def validate(command: Command) -> None:
         ReAnchor: _check_re_anchor,
         MergePlaces: _check_places,
         BlockWay: _check_places,
+        UniteThings: _check_things,
+        PartThings: _check_things,
     }
     try:
         json.dumps(asdict(command), ensure_ascii=False).encode()
@@ -194,6 +215,11 @@ def _check_correct(command: Correct) -> None:
 def _check_places(command: MergePlaces | BlockWay) -> None:
     if len(set(command.seqs)) < 2:
         raise BadInputError(f"Give records of two places at least, not {command.seqs}.")
+
+
+def _check_things(command: UniteThings | PartThings) -> None:
+    if len(set(command.detections)) < 2:
+        raise BadInputError(f"Give two different detections at least, not {command.detections}.")
 
 
 def _check_set_map(command: SetMap) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embodied_mem.errors import BadInputError, RefusedError, UnknownMapError
+from embodied_mem.errors import BadInputError, NotFoundError, RefusedError, UnknownMapError
 from embodied_mem.inference.protocols import Embedder
 from embodied_mem.records import commands
 from embodied_mem.records.commands import Command, Compact, Correct, Drop, Forget, ReAnchor, SetMap, Undo
@@ -199,6 +199,17 @@ class RecordMemory(RecordView):
         """Log a change of the place graph (see topology/); returns the command's number. Raises NotFoundError."""
         for seq in command.seqs:
             self.index.row_of(seq)
+        return self._command(command)
+
+    def change_things(self, command: commands.UniteThings | commands.PartThings) -> int:
+        """Log which detections are of one thing, or are not (see objects/); returns the command's number.
+
+        Raises NotFoundError for a record or a detection that does not exist, BadInputError for fewer than two.
+        """
+        for seq, place in command.detections:
+            begin, end = self.index.table.spans.data[self.index.row_of(seq)].tolist()
+            if not 0 <= place < end - begin:
+                raise NotFoundError(f"Record {seq} has {end - begin} detections, counted from 0: there is no {place}.")
         return self._command(command)
 
     def undo(self, command_seq: int | None = None) -> tuple[int, int]:
