@@ -17,7 +17,9 @@ from embodied_mem.octree.arrays import (
     LINKS,
     MOVED,
     ROWS,
+    RUN,
     SIZES,
+    START,
     VOXELS,
     Arrays,
     enter_rows,
@@ -51,10 +53,18 @@ class Store:
     def of(cls, rows: NDArray[np.uint64], links: NDArray[np.uint32]) -> Store:
         """A store of these blocks (n, 8) and packed voxels (m, 3), whose runs lie without gaps as START says."""
         store = cls()
-        store._make_room(len(rows), len(links))
+        given = rows[:, START].astype(np.int64)
+        counts = np.append(given[1:], len(links))[: len(rows)] - given
+        room = -(-counts // RUN) * RUN  # a run may grow in place up to there
+        starts = np.cumsum(room) - room
+        used = int(room.sum())
+        store._make_room(len(rows), used)
         a = store.arrays
-        a.rows[: len(rows)], a.links[: len(links)] = rows, links
-        a.counts[[ROWS, BLOCKS, LINKS, VOXELS]] = len(rows), len(rows), len(links), len(links)
+        a.rows[: len(rows)] = rows
+        a.rows[: len(rows), START] = starts
+        within = np.arange(len(links)) - np.repeat(given, counts)
+        a.links[np.repeat(starts, counts) + within] = links
+        a.counts[[ROWS, BLOCKS, LINKS, VOXELS]] = len(rows), len(rows), used, len(links)
         store.arrays = a._replace(table=np.zeros(_table_size(len(rows)), np.uint64))
         enter_rows(store.arrays)
         return store
