@@ -19,7 +19,7 @@ from embodied_mem.octree.content import Content, content_of, same_content
 from embodied_mem.octree.files import read_file, write_file
 from embodied_mem.octree.find import check_everything
 from embodied_mem.octree.lock import ReadersWriterLock
-from embodied_mem.octree.morton import HALF, centers_of
+from embodied_mem.octree.morton import BLOCK, HALF, centers_of
 from embodied_mem.octree.occupancy import OccupancyModel
 from embodied_mem.octree.scans import Scans
 from embodied_mem.octree.store import Store
@@ -302,6 +302,14 @@ class Octree:
     def blocks(self) -> int:
         """How many blocks of 4 x 4 x 4 voxels are known in part."""
         return self._read(lambda a: int(a.counts[BLOCKS]))
+
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """The low and the high corner (3,) of a box around all blocks that there ever were; None of an empty map."""
+        extent = self._read(lambda a: a.extent.copy() if a.counts[BLOCKS] else None)
+        if extent is None:
+            return None
+        corners = ((extent + [[0], [1]]) * BLOCK - HALF) * self.resolution
+        return corners[0], corners[1]
 
     @property
     def nbytes(self) -> int:
