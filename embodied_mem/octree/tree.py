@@ -216,16 +216,17 @@ class Octree:
     # --- rays ------------------------------------------------------------------------------------------------------
 
     def cast(
-        self, origins: ArrayLike, directions: ArrayLike, max_range: float = np.inf, *, unknown_blocks: bool = False
+        self, origins: ArrayLike, directions: ArrayLike, max_range: ArrayLike = np.inf, *, unknown_blocks: bool = False
     ) -> Hits:
-        """Rays from origins (n, 3) along directions (n, 3) of any length, up to max_range metres.
+        """Rays from origins (n, 3) along directions (n, 3) of any length, up to max_range metres (one, or (n,)).
 
         unknown_blocks  the first unknown voxel stops a ray, as an occupied one does
         """
         starts, ways = as_points(origins, np.float64), as_points(directions, np.float64)
-        if not max_range >= 0:
-            raise BadInputError(f"A range of {max_range} m is none.")
-        return self._cast(starts, ways, np.full(len(starts), float(max_range)), unknown_blocks, between=False)
+        reach = np.asarray(max_range, np.float64)
+        if reach.shape not in ((), (len(starts),)) or not (reach >= 0).all():
+            raise BadInputError("A ray reaches 0 m or more: give one max_range for all, or one for each.")
+        return self._cast(starts, ways, np.array(np.broadcast_to(reach, len(starts))), unknown_blocks, between=False)
 
     def visible(self, a: ArrayLike, b: ArrayLike) -> NDArray[np.int8]:
         """Line of sight between points a (n, 3) and b (n, 3): 1 through free voxels only, 0 blocked by an occupied one,
