@@ -34,6 +34,7 @@ stamp_of() {
     python) echo "$where" ;;
     msgs) echo "$where $(hash_of "${MSGS[@]}" constraints.txt)" ;;
     packages) echo "$where $(hash_of "${REQUIREMENTS[@]}") $EXTRAS $(echo */__init__.py)" ;;
+    kernels) echo "$where $(hash_of embodied_mem/octree)" ;;
     # Of launch/ and config/ only the names matter: the files are linked, not copied.
     layout) echo "$where $(hash_of "${LAYOUT[@]}") $(find launch config -type f 2>/dev/null | LC_ALL=C sort | sha256sum)" ;;
   esac
@@ -149,7 +150,7 @@ install_all() {
 }
 
 all_current() {
-  [ ! -e "$STATE/busy" ] && is_current python && is_current msgs && is_current packages && is_current layout
+  [ ! -e "$STATE/busy" ] && is_current python && is_current msgs && is_current packages && is_current layout && is_current kernels
 }
 
 all_current && [ -z "$(missing_libraries "$PY")" ] && exit 0
@@ -179,4 +180,5 @@ stamp_of python >"$STATE/python"
 is_current msgs || step msgs "building the ROS interfaces" install_interfaces
 is_current packages || step packages "installing packages" install_all
 is_current layout || step layout "linking launch files, parameters and nodes" "$PY" tools/link_data.py
+is_current kernels || step kernels "compiling the octree" "$PY" -m embodied_mem.octree.warm
 echo "setup: $VENV is ready"

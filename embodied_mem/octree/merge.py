@@ -26,7 +26,7 @@ from embodied_mem.octree.arrays import (
     run_size,
     take_run,
 )
-from embodied_mem.octree.bits import ONE, Word, highest_bit, lowest_bit, popcount, rank
+from embodied_mem.octree.bits import ONE, Word, highest_bit, popcount
 from embodied_mem.octree.occupancy import Rules
 from embodied_mem.octree.window import Blocks
 
@@ -66,12 +66,12 @@ def merge(a: Arrays, rules: Rules, blocks: Blocks, rows: NDArray[np.int64], scan
         hit_before = words[HIT]
         overflow = _count_misses(words, rules, passed & ~hit_before)
         if hit_before & passed:
-            _weaken(a, rules, words, hit_before & passed)
+            _weaken(a.odds, rules, words, hit_before & passed)
         fresh = (hits | overflow) & ~hit_before
         if fresh:
             _unpack(a, rules, words, fresh, overflow, scan)
         if hits & hit_before:
-            _strengthen(a, rules, words, hits & hit_before, scan)
+            _strengthen(a.links, a.odds, rules, words, hits & hit_before, scan)
     return a.counts[VOXELS] - before, hit_count, passed_count
 
 
@@ -94,30 +94,34 @@ def _count_misses(words: NDArray[np.uint64], rules: Rules, passed: Word) -> Word
 
 
 @njit(cache=True, nogil=True)
-def _strengthen(a: Arrays, rules: Rules, words: NDArray[np.uint64], hits: Word, scan: int) -> None:
-    start = np.int64(words[START])
+def _strengthen(
+    links: NDArray[np.uint32], odds: NDArray[np.float32], rules: Rules, words: NDArray[np.uint64], hits: Word, scan: int
+) -> None:
+    """Voxels that were hit before are hit again."""
+    start, packed, solid = np.int64(words[START]), words[HIT], _NONE
     while hits:
-        bit = lowest_bit(hits)
-        hits &= hits - ONE
-        place = start + rank(words[HIT], bit)
-        a.links[place, LAST] = np.uint32(scan)
-        value = min(np.float32(a.odds[place, ODDS] + rules.hit), rules.highest)
-        a.odds[place, ODDS] = value
-        if value >= rules.occupied:
-            words[SOLID] |= ONE << np.uint64(bit)
+        bit = hits & (_NONE - hits)
+        hits ^= bit
+        place = np.uint64(start + popcount(packed & (bit - ONE)))
+        links[place, LAST] = np.uint32(scan)
+        value = min(np.float32(odds[place, ODDS] + rules.hit), rules.highest)
+        odds[place, ODDS] = value
+        solid |= bit if value >= rules.occupied else _NONE
+    words[SOLID] |= solid
 
 
 @njit(cache=True, nogil=True)
-def _weaken(a: Arrays, rules: Rules, words: NDArray[np.uint64], passed: Word) -> None:
-    start = np.int64(words[START])
+def _weaken(odds: NDArray[np.float32], rules: Rules, words: NDArray[np.uint64], passed: Word) -> None:
+    """Rays pass voxels that were hit before."""
+    start, packed, empty = np.int64(words[START]), words[HIT], _NONE
     while passed:
-        bit = lowest_bit(passed)
-        passed &= passed - ONE
-        place = start + rank(words[HIT], bit)
-        value = max(np.float32(a.odds[place, ODDS] + rules.miss), rules.lowest)
-        a.odds[place, ODDS] = value
-        if value < rules.occupied:
-            words[SOLID] &= ~(ONE << np.uint64(bit))
+        bit = passed & (_NONE - passed)
+        passed ^= bit
+        place = np.uint64(start + popcount(packed & (bit - ONE)))
+        value = max(np.float32(odds[place, ODDS] + rules.miss), rules.lowest)
+        odds[place, ODDS] = value
+        empty |= bit if value < rules.occupied else _NONE
+    words[SOLID] &= ~empty
 
 
 @njit(cache=True, nogil=True)

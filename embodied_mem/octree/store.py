@@ -54,7 +54,7 @@ class Store:
         """A store of these blocks (n, 8) and packed voxels (m, 3), whose runs lie without gaps as START says."""
         store = cls()
         given = rows[:, START].astype(np.int64)
-        counts = np.append(given[1:], len(links))[: len(rows)] - given
+        counts: NDArray[np.int64] = np.append(given[1:], len(links))[: len(rows)] - given
         room = -(-counts // RUN) * RUN  # a run may grow in place up to there
         starts = np.cumsum(room) - room
         used = int(room.sum())

@@ -309,7 +309,7 @@ class Octree:
         extent = self._read(lambda a: a.extent.copy() if a.counts[BLOCKS] else None)
         if extent is None:
             return None
-        corners = ((extent + [[0], [1]]) * BLOCK - HALF) * self.resolution
+        corners = ((extent + np.array([[0], [1]])) * BLOCK - HALF) * self.resolution
         return corners[0], corners[1]
 
     @property

@@ -19,20 +19,30 @@ from numba import njit
 from numpy.typing import NDArray
 
 from embodied_mem.octree.bits import Number, Word
+from embodied_mem.octree.lanes import ALIVE, APART, BORDER, END, LANES, LENGTH, PLACE, STEP, STEPS, STRETCH, WORDS, walk
 from embodied_mem.octree.morton import HALF, axis_key, interleave
 
 TILE = 32
-TILE_WORDS = TILE * TILE
+TILE_SHIFT = 11
+TILE_WORDS = 1 << TILE_SHIFT  # rows along x, of which those with y in 32 .. 63 are not used: they catch who leaves
+BLOCKS_A_TILE = 512
 _FIRST_TILES = 1024
 _KEPT_TILES = 4096  # a larger window is given back after its scan
+
+# Places along a ray are counted from its first voxel, three axes in one double, which holds 2^53 exactly.
+_FIELD = 18
+_AWAY = 1 << (_FIELD - 1)
+LONGEST = _AWAY - TILE  # voxels that a ray carves at most: 13 km at 0.1 m
+_TILE_BITS = ~(31 | (31 << _FIELD) | (31 << (2 * _FIELD)))
+_UNIT_Y, _UNIT_Z = float(1 << _FIELD), float(1 << (2 * _FIELD))
 
 # Why a point or ray is refused, as indices of the counts that kernels fill.
 NOT_FINITE, OUT_OF_RANGE = range(2)
 
 
 class Window(NamedTuple):
-    """slots (2^b,) int32 tile plus one; names (t,) packed tile keys; hits, passed (t * 1024,) uint32 rows along x;
-    used (1,) int64 tiles."""
+    """slots (2^b,) int32 tile plus one; names (t,) packed tile keys; hits, passed (t * 2048,) uint32 rows along x, of
+    which row y + 64 z counts; used (1,) int64 tiles."""
 
     slots: NDArray[np.int32]
     names: NDArray[np.int64]
@@ -75,22 +85,27 @@ class Scan:
         max_range  of farther points only the ray counts, up to there
         misses     the rays met nothing: their ends are not hits
         """
-        refused = np.zeros(2, np.int64)
-        ends = np.empty((len(points) if origin is not None else 0, 3), np.int32)
+        keys = np.empty((len(points), 3), np.int32)
+        outside = to_keys(points.reshape(-1), 1.0 / self._resolution, keys.reshape(-1))
+        refused = count_refused(points, keys) if outside else np.zeros(2, np.int64)
+        ends = np.empty((len(points) + 1 if origin is not None else 0, 3), np.int32)
         count = done = 0
         while done < len(points):
-            done, count = mark_ends(self._window, points, 1.0 / self._resolution, done, ends, count, refused)
+            done, count = mark_ends(self._window, keys, done, ends, count)
             self._enlarge(done < len(points))
         if origin is not None:
+            reach = min(max_range, LONGEST * self._resolution)
             far = np.zeros(count, np.uint8)
             done = 0
             while done < count:
-                done = carve(self._window, ends[:count], done, origin, self._resolution, max_range, misses, far)
+                done = carve(self._window, ends[:count], done, origin, self._resolution, reach, misses, far)
                 self._enlarge(done < count)
-            unmark(self._window, ends[:count], far)
-        size = count_blocks(self._window)
-        blocks = Blocks(*(np.empty(size, np.uint64) for _ in range(3)))
-        read_blocks(self._window, blocks)
+            if far.any():
+                unmark(self._window, ends[:count], far)
+        room = BLOCKS_A_TILE * int(self._window.used[0])
+        found = Blocks(*(np.empty(room, np.uint64) for _ in range(3)))
+        size = read_blocks(self._window, found, origin is not None)
+        blocks = Blocks(*(part[:size] for part in found))
         if len(self._window.names) > _KEPT_TILES:
             self._window = make_window()
         return blocks, refused
@@ -123,7 +138,7 @@ def name_tiles(w: Window) -> None:
         w.slots[place] = tile + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def tile_of(w: Window, x: int, y: int, z: int) -> int:
     """The tile of a voxel (axis keys), made if need be; -1 when the window is full."""
     name = (x >> 5) | ((y >> 5) << 16) | ((z >> 5) << 32)
@@ -144,41 +159,62 @@ def tile_of(w: Window, x: int, y: int, z: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def to_keys(coordinates: NDArray[Any], scale: float, keys: NDArray[np.int32]) -> int:
+    """Axis keys (m,) of coordinates (m,), -1 for those that have none; returns how many these are."""
+    outside = 0
+    for i in range(len(coordinates)):
+        cell = math.floor(np.float64(coordinates[i]) * scale)
+        inside = (cell >= -1048576.0) & (cell < 1048576.0)
+        keys[i] = np.int32(cell if inside else -1048577.0) + np.int32(1048576)
+        outside += 0 if inside else 1
+    return outside
+
+
+@njit(cache=True, nogil=True)
+def count_refused(points: NDArray[Any], keys: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(2,) how many points have no key since they are not finite, and since they lie too far out."""
+    refused = np.zeros(2, np.int64)
+    for i in range(len(points)):
+        if (keys[i, 0] | keys[i, 1] | keys[i, 2]) < 0:
+            finite = math.isfinite(points[i, 0]) and math.isfinite(points[i, 1]) and math.isfinite(points[i, 2])
+            refused[OUT_OF_RANGE if finite else NOT_FINITE] += 1
+    return refused
+
+
+@njit(cache=True, nogil=True)
 def mark_ends(
     w: Window,
-    points: NDArray[Any],
-    scale: float,
+    points: NDArray[np.int32],
     begin: int,
     ends: NDArray[np.int32],
     count: int,
-    refused: NDArray[np.int64],
 ) -> tuple[int, int]:
-    """Mark points from `begin` on as hits; new voxels go to `ends` after the `count` in it, if it has room at all.
+    """Mark points (n, 3 axis keys, -1 = refused) from `begin` on as hits; voxels that are new go to `ends`, after the
+    `count` in it, if it has room at all.
 
     Returns how many points are through (fewer than all when the window is full) and the count of ends.
     """
     listed = len(ends) > 0
-    tile_x, tile_y, tile_z, tile = -1, -1, -1, 0
+    last_x: Any = np.int64(-1)
+    last_y = last_z = last_x
+    base: Any = np.uint64(0)
     for i in range(begin, len(points)):
-        x = axis_key(np.float64(points[i, 0]), scale)
-        y = axis_key(np.float64(points[i, 1]), scale)
-        z = axis_key(np.float64(points[i, 2]), scale)
-        if (x | y | z) < 0:
-            finite = math.isfinite(points[i, 0]) and math.isfinite(points[i, 1]) and math.isfinite(points[i, 2])
-            refused[1 if finite else 0] += 1
-            continue
-        if ((x ^ tile_x) | (y ^ tile_y) | (z ^ tile_z)) >> 5:
+        x, y, z = np.int64(points[i, 0]), np.int64(points[i, 1]), np.int64(points[i, 2])
+        if ((x ^ last_x) | (y ^ last_y) | (z ^ last_z)) >> 5:
+            if (x | y | z) < 0:
+                continue
             tile = tile_of(w, x, y, z)
             if tile < 0:
                 return i, count
-            tile_x, tile_y, tile_z = x, y, z
-        word = (tile << 10) | ((z & 31) << 5) | (y & 31)
+            base = np.uint64(tile << TILE_SHIFT)
+            last_x, last_y, last_z = x, y, z
+        word = base + np.uint64(((z & 31) << 6) | (y & 31))
         bit = np.uint32(1) << np.uint32(x & 31)
-        if not w.hits[word] & bit:
-            w.hits[word] |= bit
-            if listed:
-                ends[count, 0], ends[count, 1], ends[count, 2] = x, y, z
-                count += 1
+        marked = w.hits[word]
+        w.hits[word] = marked | bit
+        if listed:
+            ends[count, 0], ends[count, 1], ends[count, 2] = x, y, z
+            count += 1 if marked & bit == np.uint32(0) else 0
     return len(points), count
 
 
@@ -198,62 +234,103 @@ def carve(
     far (n,)  becomes 1 for an end that is no hit: it lies beyond max_range, or rays are `misses`
     Returns how many rays are through.
     """
-    scale = 1.0 / resolution
     ox, oy, oz = np.float32(origin[0]), np.float32(origin[1]), np.float32(origin[2])
-    kx = axis_key(np.float64(ox), scale)
-    ky = axis_key(np.float64(oy), scale)
-    kz = axis_key(np.float64(oz), scale)
-    half = np.float64(np.float32(resolution * 0.5))
-    home = tile_of(w, kx, ky, kz)
-    if home < 0:
+    home = np.array([axis_key(np.float64(o), 1.0 / resolution) for o in (ox, oy, oz)])
+    rays, path = np.zeros((WORDS, LANES)), np.empty((STRETCH, LANES))
+    passed, axis, start = w.passed, (1 << _FIELD) - 1, _start(home)
+    x, y, z = (home[0] & ~31) - _AWAY, (home[1] & ~31) - _AWAY, (home[2] & ~31) - _AWAY
+    # The place where each ray was last, and the first row of the tile there.
+    places, rows = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    first_tile = tile_of(w, home[0], home[1], home[2])
+    if first_tile < 0:
         return begin
-    for i in range(begin, len(ends)):
-        ex, ey, ez = np.int64(ends[i, 0]), np.int64(ends[i, 1]), np.int64(ends[i, 2])
-        px = np.float32((ex - HALF + 0.5) * resolution)
-        py = np.float32((ey - HALF + 0.5) * resolution)
-        pz = np.float32((ez - HALF + 0.5) * resolution)
+    for first in range(begin, len(ends), LANES):
+        lanes = min(LANES, len(ends) - first)
+        rays[ALIVE] = 0.0
+        for lane in range(lanes):
+            beyond = _aim(rays, lane, ends[first + lane], (ox, oy, oz), home, resolution, max_range)
+            far[first + lane] = misses or beyond
+        places[:], rows[:] = start, first_tile << TILE_SHIFT
+        running = True
+        while running:
+            rays[STEPS] = 0.0
+            walk(rays, path)
+            running = False
+            for lane in range(lanes):
+                last, row = places[lane], np.uint64(rows[lane])
+                for step in range(np.int64(rays[STEPS, lane])):
+                    place = np.int64(path[step, lane]) + start
+                    if (place ^ last) & _TILE_BITS:
+                        last = place
+                        tile = tile_of(
+                            w, x + (place & axis), y + ((place >> _FIELD) & axis), z + (place >> (2 * _FIELD))
+                        )
+                        if tile < 0:
+                            return first
+                        row = np.uint64(tile << TILE_SHIFT)
+                    # y + 64 z
+                    word = row + np.uint64(((place >> _FIELD) & 31) | ((place >> (2 * _FIELD - 6)) & (31 << 6)))
+                    passed[word] |= np.uint32(1) << np.uint32(place & 31)
+                places[lane], rows[lane] = last, np.int64(row)
+                running |= rays[ALIVE, lane] != 0.0
+    return len(ends)
+
+
+@njit(cache=True, nogil=True)
+def _aim(
+    rays: NDArray[np.float64],
+    lane: int,
+    end: NDArray[np.int32],
+    origin: tuple[Any, Any, Any],
+    home: NDArray[np.int64],
+    resolution: float,
+    max_range: float,
+) -> Any:
+    """Put a ray from the origin, in the voxel `home`, to the centre of the voxel `end` into its lane.
+
+    Whether that lies beyond max_range, and so the ray goes only as far.
+    """
+    ox, oy, oz = origin
+    px = np.float32((np.int64(end[0]) - HALF + 0.5) * resolution)
+    py = np.float32((np.int64(end[1]) - HALF + 0.5) * resolution)
+    pz = np.float32((np.int64(end[2]) - HALF + 0.5) * resolution)
+    dx, dy, dz = px - ox, py - oy, pz - oz
+    length = np.float32(math.sqrt(np.float64(dx * dx + dy * dy + dz * dz)))
+    ex, ey, ez = np.int64(end[0]), np.int64(end[1]), np.int64(end[2])
+    beyond = np.float64(length) > max_range
+    if beyond:
+        reach = np.float32(max_range)
+        px, py, pz = ox + dx / length * reach, oy + dy / length * reach, oz + dz / length * reach
+        ex = axis_key(np.float64(px), 1.0 / resolution)
+        ey = axis_key(np.float64(py), 1.0 / resolution)
+        ez = axis_key(np.float64(pz), 1.0 / resolution)
         dx, dy, dz = px - ox, py - oy, pz - oz
         length = np.float32(math.sqrt(np.float64(dx * dx + dy * dy + dz * dz)))
-        if np.float64(length) > max_range:
-            far[i] = 1
-            reach = np.float32(max_range)
-            px, py, pz = ox + dx / length * reach, oy + dy / length * reach, oz + dz / length * reach
-            ex = axis_key(np.float64(px), scale)
-            ey = axis_key(np.float64(py), scale)
-            ez = axis_key(np.float64(pz), scale)
-            dx, dy, dz = px - ox, py - oy, pz - oz
-            length = np.float32(math.sqrt(np.float64(dx * dx + dy * dy + dz * dz)))
-        elif misses:
-            far[i] = 1
-        if ex == kx and ey == ky and ez == kz:
-            continue
-        x, y, z, tile = kx, ky, kz, home
-        tx, step_x, delta_x = _first_border(kx, np.float64(ox), np.float64(dx / length), resolution, half)
-        ty, step_y, delta_y = _first_border(ky, np.float64(oy), np.float64(dy / length), resolution, half)
-        tz, step_z, delta_z = _first_border(kz, np.float64(oz), np.float64(dz / length), resolution, half)
-        bx, by, bz = x, y, z
-        w.passed[(tile << 10) | ((z & 31) << 5) | (y & 31)] |= np.uint32(1) << np.uint32(x & 31)
-        while True:
-            # Not one branch depends on the axis: it cannot be predicted.
-            less_xy = tx < ty
-            on_x = less_xy and tx < tz
-            on_y = (not less_xy) and ty < tz
-            on_z = not (on_x or on_y)
-            x += step_x if on_x else 0
-            y += step_y if on_y else 0
-            z += step_z if on_z else 0
-            tx += delta_x if on_x else 0.0
-            ty += delta_y if on_y else 0.0
-            tz += delta_z if on_z else 0.0
-            if ((x ^ ex) | (y ^ ey) | (z ^ ez)) == 0 or min(tx, min(ty, tz)) > length:
-                break
-            if ((x ^ bx) | (y ^ by) | (z ^ bz)) >> 5:
-                tile = tile_of(w, x, y, z)
-                if tile < 0:
-                    return i
-                bx, by, bz = x, y, z
-            w.passed[(tile << 10) | ((z & 31) << 5) | (y & 31)] |= np.uint32(1) << np.uint32(x & 31)
-    return len(ends)
+    goal = _packed(ex - home[0], ey - home[1], ez - home[2])
+    rays[END, lane] = goal
+    rays[LENGTH, lane] = np.float64(length)
+    rays[PLACE, lane] = 0.0
+    rays[ALIVE, lane] = 0.0 if goal == 0.0 else 1.0
+    half = np.float64(np.float32(resolution * 0.5))
+    for axis, unit, o, d in ((0, 1.0, ox, dx), (1, _UNIT_Y, oy, dy), (2, _UNIT_Z, oz, dz)):
+        border, step, apart = _first_border(home[axis], np.float64(o), np.float64(d / length), resolution, half)
+        rays[BORDER + axis, lane] = border
+        rays[APART + axis, lane] = apart
+        rays[STEP + axis, lane] = step * unit
+    return beyond
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _start(home: NDArray[np.int64]) -> Number:
+    """The place of a ray's first voxel, counted from a corner of a tile far off, so that no axis is negative."""
+    x, y, z = (home[0] & 31) + _AWAY, (home[1] & 31) + _AWAY, (home[2] & 31) + _AWAY
+    return x + (y << _FIELD) + (z << (2 * _FIELD))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _packed(x: Number, y: Number, z: Number) -> float:
+    """Three steps from the ray's first voxel as one double, which holds them exactly: 2^53 > 3 x 17 bits."""
+    return np.float64(x) + np.float64(y) * _UNIT_Y + np.float64(z) * _UNIT_Z
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -275,60 +352,59 @@ def unmark(w: Window, ends: NDArray[np.int32], far: NDArray[np.uint8]) -> None:
     for i in range(len(ends)):
         if far[i]:
             x, y, z = np.int64(ends[i, 0]), np.int64(ends[i, 1]), np.int64(ends[i, 2])
-            word = (tile_of(w, x, y, z) << 10) | ((z & 31) << 5) | (y & 31)
+            word = (tile_of(w, x, y, z) << TILE_SHIFT) | ((z & 31) << 6) | (y & 31)
             w.hits[word] &= ~(np.uint32(1) << np.uint32(x & 31))
 
 
-@njit(cache=True, nogil=True)
-def count_blocks(w: Window) -> int:
-    """How many blocks hold a mark."""
-    count = 0
-    for tile in range(w.used[0]):
-        for strip in range(64):
-            together = _strip(w.hits, tile, strip) | _strip(w.passed, tile, strip)
-            while together:
-                count += 1 if together & np.uint32(15) else 0
-                together >>= np.uint32(4)
-    return count
-
-
 @njit(cache=True, nogil=True, inline="always")
-def _strip(plane: NDArray[np.uint32], tile: int, strip: int) -> Word:
-    """The union of the 16 rows along x that cross the eight blocks of a strip (y, z) of a tile."""
-    first = (tile << 10) | ((strip >> 3) << 7) | ((strip & 7) << 2)
+def _strip(plane: NDArray[np.uint32], first: int) -> Word:
+    """The union of the 16 rows along x that cross the eight blocks of a strip, whose first row is given."""
     together = np.uint32(0)
     for z in range(4):
         for y in range(4):
-            together |= plane[first + (z << 5) + y]
+            together |= plane[first + (z << 6) + y]
     return together
 
 
 @njit(cache=True, nogil=True)
-def read_blocks(w: Window, out: Blocks) -> None:
-    """Read off what is marked, and leave the window clean. A voxel that was hit was not passed."""
+def read_blocks(w: Window, out: Blocks, carved: bool) -> int:
+    """Read off what is marked and leave the window clean; returns how many blocks. A voxel that was hit was not passed.
+
+    carved: anything was passed at all
+    """
     count = 0
     for tile in range(w.used[0]):
         name = w.names[tile]
         x, y, z = (name & 0xFFFF) << 3, ((name >> 16) & 0xFFFF) << 3, (name >> 32) << 3
         for strip in range(64):
-            hits, passed = _strip(w.hits, tile, strip), _strip(w.passed, tile, strip)
+            first = (tile << TILE_SHIFT) | ((strip >> 3) << 8) | ((strip & 7) << 2)
+            hits = _strip(w.hits, first)
+            passed = _strip(w.passed, first) if carved else np.uint32(0)
             together = hits | passed
             if not together:
                 continue
-            first = (tile << 10) | ((strip >> 3) << 7) | ((strip & 7) << 2)
             for block in range(8):
                 shift = np.uint32(4 * block)
                 if not (together >> shift) & np.uint32(15):
                     continue
                 hit = _block_mask(w.hits, first, shift) if (hits >> shift) & np.uint32(15) else np.uint64(0)
-                free = _block_mask(w.passed, first, shift) & ~hit
+                free = _block_mask(w.passed, first, shift) & ~hit if carved else np.uint64(0)
                 out.keys[count] = interleave(x + block, y + (strip & 7), z + (strip >> 3))
                 out.hits[count], out.passed[count] = hit, free
                 count += 1
-        w.hits[tile << 10 : (tile + 1) << 10] = np.uint32(0)
-        w.passed[tile << 10 : (tile + 1) << 10] = np.uint32(0)
+            _wipe(w.hits, first)
+            if carved:
+                _wipe(w.passed, first)
     w.used[0] = 0
     w.slots[:] = 0
+    return count
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _wipe(plane: NDArray[np.uint32], first: int) -> None:
+    for z in range(4):
+        for y in range(4):
+            plane[first + (z << 6) + y] = np.uint32(0)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -336,6 +412,6 @@ def _block_mask(plane: NDArray[np.uint32], first: int, shift: int) -> Word:
     mask = np.uint64(0)
     for z in range(4):
         for y in range(4):
-            nibble = np.uint64((plane[first + (z << 5) + y] >> shift) & np.uint32(15))
+            nibble = np.uint64((plane[first + (z << 6) + y] >> shift) & np.uint32(15))
             mask |= nibble << np.uint64(4 * (y + 4 * z))
     return mask
