@@ -441,9 +441,11 @@ def equal(one: Octree, other: Octree) -> bool:
 
 def as_points(points: ArrayLike, dtype: type[np.float64] | None = None) -> NDArray[Any]:
     """(n, 3) contiguous and writable, float32 or float64: for other kinds of arrays kernels would be compiled again."""
-    array = np.asarray(points, dtype)
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float64)
+    try:
+        array = np.asarray(points, dtype)
+        array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadInputError("Points must be (n, 3) coordinates in metres: these are no numbers.") from error
     if array.shape == (0,):
         array = array.reshape(0, 3)
     if array.ndim != 2 or array.shape[1] != 3:

@@ -310,7 +310,9 @@ def _aim(
     rays[END, lane] = goal
     rays[LENGTH, lane] = np.float64(length)
     rays[PLACE, lane] = 0.0
-    rays[ALIVE, lane] = 0.0 if goal == 0.0 else 1.0
+    if goal == 0.0:
+        return beyond  # the ray ends where it begins, and stays as dead as it is
+    rays[ALIVE, lane] = 1.0
     half = np.float64(np.float32(resolution * 0.5))
     for axis, unit, o, d in ((0, 1.0, ox, dx), (1, _UNIT_Y, oy, dy), (2, _UNIT_Z, oz, dz)):
         border, step, apart = _first_border(home[axis], np.float64(o), np.float64(d / length), resolution, half)
