@@ -16,7 +16,7 @@ the bit planes alone.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -42,7 +42,8 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Arrays(NamedTuple):
-    """What a kernel is given.
+    """What a kernel is given. Inner loops take arrays out of it first: references to all of its parts would be counted
+    wherever it is passed on, and those to a row wherever one is cut out.
 
     rows     (r, 8) uint64; links (v, 3) uint32 and odds (v, 3) float32 are the same memory
     table    (2^b,) uint64: a tag in the upper half, the row plus one in the lower, 0 = empty
@@ -71,19 +72,19 @@ class Arrays(NamedTuple):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def known(row: Any) -> Word:
+def known(rows: NDArray[np.uint64], row: Number) -> Word:
     """Which voxels of a block were ever hit or missed."""
-    return row[HIT] | row[MISS_0] | row[MISS_1] | row[MISS_2]
+    return rows[row, HIT] | rows[row, MISS_0] | rows[row, MISS_1] | rows[row, MISS_2]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def misses(row: Any, bit: int) -> Number:
+def misses(rows: NDArray[np.uint64], row: Number, bit: Number) -> Number:
     """How often the voxel `bit`, which was never hit, was missed."""
     b = np.uint64(bit)
     one = np.uint64(1)
-    low = (row[MISS_0] >> b) & one
-    middle = (row[MISS_1] >> b) & one
-    high = (row[MISS_2] >> b) & one
+    low = (rows[row, MISS_0] >> b) & one
+    middle = (rows[row, MISS_1] >> b) & one
+    high = (rows[row, MISS_2] >> b) & one
     return np.int64(low | (middle << one) | (high << np.uint64(2)))
 
 
@@ -107,7 +108,7 @@ def _home(key: Word, mixed: Word, size: int) -> Number:
     return np.int64((group << np.uint64(3)) | (np.uint64(key) & np.uint64(7)))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def probe(table: NDArray[np.uint64], rows: NDArray[np.uint64], key: Word) -> int:
     """The place of a key's entry in the table, or -1."""
     mixed = _mixed(key)
@@ -140,17 +141,18 @@ def _put(table: NDArray[np.uint64], key: Word, row: int) -> None:
     table[place] = _tag(key, mixed) | np.uint64(row + 1)
 
 
-@njit(cache=True, nogil=True)
-def row_of(a: Arrays, key: Word) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def row_of(rows: NDArray[np.uint64], table: NDArray[np.uint64], old: NDArray[np.uint64], key: Word) -> int:
     """The row of a block in memory, or -1."""
-    place = probe(a.table, a.rows, key)
+    row = -1
+    place = probe(table, rows, key)
     if place >= 0:
-        return row_at(a.table, place)
-    if len(a.old) > 1:
-        place = probe(a.old, a.rows, key)
+        row = row_at(table, place)
+    elif len(old) > 1:
+        place = probe(old, rows, key)
         if place >= 0:
-            return row_at(a.old, place)
-    return -1
+            row = row_at(old, place)
+    return row
 
 
 @njit(cache=True, nogil=True)
@@ -178,7 +180,7 @@ def enter_rows(a: Arrays) -> None:
             widen(a, a.rows[row, KEY])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def make_block(a: Arrays, key: Word) -> int:
     """A new empty row for a key that has none. The caller has made room in the table and in the rows."""
     row = a.counts[SPARE_ROW] - 1
@@ -197,7 +199,7 @@ def make_block(a: Arrays, key: Word) -> int:
     return row
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def widen(a: Arrays, key: Word) -> None:
     """Let the extent hold a block."""
     for axis in range(3):
@@ -235,7 +237,7 @@ def run_size(count: int) -> int:
     return (count + 3) >> 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def take_run(a: Arrays, count: int) -> int:
     """Where a run for `count` packed voxels begins. The caller has made room."""
     size = run_size(count)
@@ -250,7 +252,7 @@ def take_run(a: Arrays, count: int) -> int:
     return start
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def give_run(a: Arrays, start: int, count: int) -> None:
     """Give back the run of `count` packed voxels."""
     size = run_size(count)

@@ -58,7 +58,7 @@ def erase_voxels(a: Arrays, row: int, mask: Word) -> None:
     words[SOLID] &= ~np.uint64(mask)
     for plane in range(MISS_0, MISS_2 + 1):
         words[plane] &= ~np.uint64(mask)
-    if known(words) == np.uint64(0):
+    if known(a.rows, row) == np.uint64(0):
         drop_block(a, row)
 
 
@@ -70,7 +70,7 @@ def clear_box(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64]) -> int
     for i in range(len(rows)):
         key = a.rows[rows[i], KEY]
         mask = box_mask(gather(key), gather(key >> ONE), gather(key >> np.uint64(2)), low, high)
-        mask &= known(a.rows[rows[i]])
+        mask &= known(a.rows, rows[i])
         if mask:
             erased += popcount(mask)
             erase_voxels(a, rows[i], mask)

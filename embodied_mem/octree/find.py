@@ -70,7 +70,7 @@ def is_whole(a: Arrays, begin: int, end: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _row_in_file(a: Arrays, key: Word) -> int:
+def row_in_file(a: Arrays, key: Word) -> int:
     wanted = np.uint64(key)
     low, high = 0, len(a.firsts)  # the last page whose first key is not above the wanted one
     while low < high:
@@ -106,8 +106,8 @@ def _row_in_file(a: Arrays, key: Word) -> int:
 def find(a: Arrays, key: Word) -> int:
     """The row of a block, or -1. Its packed voxels may be read."""
     if len(a.firsts):
-        return _row_in_file(a, key)
-    return row_of(a, key)
+        return row_in_file(a, key)
+    return row_of(a.rows, a.table, a.old, key)
 
 
 @njit(cache=True, nogil=True)

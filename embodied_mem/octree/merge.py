@@ -40,8 +40,9 @@ def find_rows(a: Arrays, keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], i
     """The rows (n,) of blocks, -1 for those that the map has not, and how many these are."""
     rows = np.empty(len(keys), np.int64)
     fresh = 0
+    words, table, old = a.rows, a.table, a.old
     for i in range(len(keys)):
-        rows[i] = row_of(a, keys[i])
+        rows[i] = row_of(words, table, old, keys[i])
         fresh += rows[i] < 0
     return rows, fresh
 
@@ -54,31 +55,31 @@ def merge(a: Arrays, rules: Rules, blocks: Blocks, rows: NDArray[np.int64], scan
     """
     before = a.counts[VOXELS]
     hit_count = passed_count = 0
+    words, links, odds = a.rows, a.links, a.odds
     for i in range(len(blocks.keys)):
         row = rows[i]
         if row < 0:
             row = make_block(a, blocks.keys[i])
-        words = a.rows[row]
-        words[SEEN] = np.uint64(scan)
+        words[row, SEEN] = np.uint64(scan)
         hits, passed = blocks.hits[i], blocks.passed[i]
         hit_count += popcount(hits)
         passed_count += popcount(passed)
-        hit_before = words[HIT]
-        overflow = _count_misses(words, rules, passed & ~hit_before)
+        hit_before = words[row, HIT]
+        overflow = _count_misses(words, row, rules, passed & ~hit_before)
         if hit_before & passed:
-            _weaken(a.odds, rules, words, hit_before & passed)
+            _weaken(odds, rules, words, row, hit_before & passed)
         fresh = (hits | overflow) & ~hit_before
         if fresh:
-            _unpack(a, rules, words, fresh, overflow, scan)
+            _unpack(a, rules, row, fresh, overflow, scan)
         if hits & hit_before:
-            _strengthen(a.links, a.odds, rules, words, hits & hit_before, scan)
+            _strengthen(links, odds, rules, words, row, hits & hit_before, scan)
     return a.counts[VOXELS] - before, hit_count, passed_count
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _count_misses(words: NDArray[np.uint64], rules: Rules, passed: Word) -> Word:
+def _count_misses(words: NDArray[np.uint64], row: int, rules: Rules, passed: Word) -> Word:
     """Add one to the counters of voxels that were never hit; those that cannot count on (and must) are returned."""
-    low, middle, high = words[MISS_0], words[MISS_1], words[MISS_2]
+    low, middle, high = words[row, MISS_0], words[row, MISS_1], words[row, MISS_2]
     full = np.uint64(rules.full)
     at_full = (
         ~(low ^ (_NONE - (full & ONE)))
@@ -86,19 +87,25 @@ def _count_misses(words: NDArray[np.uint64], rules: Rules, passed: Word) -> Word
         & ~(high ^ (_NONE - ((full >> np.uint64(2)) & ONE)))
     )
     carry = passed & ~at_full
-    words[MISS_0] = low ^ carry
+    words[row, MISS_0] = low ^ carry
     carry &= low
-    words[MISS_1] = middle ^ carry
-    words[MISS_2] = high ^ (carry & middle)
+    words[row, MISS_1] = middle ^ carry
+    words[row, MISS_2] = high ^ (carry & middle)
     return _NONE if rules.clamped else passed & at_full
 
 
 @njit(cache=True, nogil=True)
 def _strengthen(
-    links: NDArray[np.uint32], odds: NDArray[np.float32], rules: Rules, words: NDArray[np.uint64], hits: Word, scan: int
+    links: NDArray[np.uint32],
+    odds: NDArray[np.float32],
+    rules: Rules,
+    words: NDArray[np.uint64],
+    row: int,
+    hits: Word,
+    scan: int,
 ) -> None:
     """Voxels that were hit before are hit again."""
-    start, packed, solid = np.int64(words[START]), words[HIT], _NONE
+    start, packed, solid = np.int64(words[row, START]), words[row, HIT], _NONE
     while hits:
         bit = hits & (_NONE - hits)
         hits ^= bit
@@ -107,13 +114,13 @@ def _strengthen(
         value = min(np.float32(odds[place, ODDS] + rules.hit), rules.highest)
         odds[place, ODDS] = value
         solid |= bit if value >= rules.occupied else _NONE
-    words[SOLID] |= solid
+    words[row, SOLID] |= solid
 
 
 @njit(cache=True, nogil=True)
-def _weaken(odds: NDArray[np.float32], rules: Rules, words: NDArray[np.uint64], passed: Word) -> None:
+def _weaken(odds: NDArray[np.float32], rules: Rules, words: NDArray[np.uint64], row: int, passed: Word) -> None:
     """Rays pass voxels that were hit before."""
-    start, packed, empty = np.int64(words[START]), words[HIT], _NONE
+    start, packed, empty = np.int64(words[row, START]), words[row, HIT], _NONE
     while passed:
         bit = passed & (_NONE - passed)
         passed ^= bit
@@ -121,23 +128,24 @@ def _weaken(odds: NDArray[np.float32], rules: Rules, words: NDArray[np.uint64], 
         value = max(np.float32(odds[place, ODDS] + rules.miss), rules.lowest)
         odds[place, ODDS] = value
         empty |= bit if value < rules.occupied else _NONE
-    words[SOLID] &= ~empty
+    words[row, SOLID] &= ~empty
 
 
-@njit(cache=True, nogil=True)
-def _unpack(a: Arrays, rules: Rules, words: NDArray[np.uint64], fresh: Word, overflow: Word, scan: int) -> None:
+@njit(cache=True, nogil=True, inline="always")
+def _unpack(a: Arrays, rules: Rules, row: int, fresh: Word, overflow: Word, scan: int) -> None:
     """Voxels that had only counters, or were unknown, get packed voxels of their own; `overflow` by a miss too many."""
-    before = words[HIT]
+    rows, links, odds = a.rows, a.links, a.odds
+    before = rows[row, HIT]
     after = before | fresh
     source = popcount(before)
     target = popcount(after)
     a.counts[VOXELS] += target - source
-    old_start = np.int64(words[START])
+    old_start = np.int64(rows[row, START])
     start = old_start
     moved = run_size(source) != run_size(target)
     if moved:
         start = take_run(a, target)
-        words[START] = np.uint64(start)
+        rows[row, START] = np.uint64(start)
     old_count = source
     left = after
     # From the last to the first, so that a run which stays where it is does not overwrite what has yet to move.
@@ -151,20 +159,20 @@ def _unpack(a: Arrays, rules: Rules, words: NDArray[np.uint64], fresh: Word, ove
             source -= 1
             if place != old_start + source:
                 for word in range(3):
-                    a.links[place, word] = a.links[old_start + source, word]
+                    links[place, word] = links[old_start + source, word]
             continue
-        base = rules.misses[misses(words, bit)]
+        base = rules.misses[misses(rows, row, bit)]
         if overflow & mask:
             value, seen = max(np.float32(base + rules.miss), rules.lowest), 0
         else:
             value, seen = min(np.float32(base + rules.hit), rules.highest), scan
-        a.links[place, FIRST] = np.uint32(seen)
-        a.links[place, LAST] = np.uint32(seen)
-        a.odds[place, ODDS] = value
+        links[place, FIRST] = np.uint32(seen)
+        links[place, LAST] = np.uint32(seen)
+        odds[place, ODDS] = value
         if value >= rules.occupied:
-            words[SOLID] |= mask
+            rows[row, SOLID] |= mask
     if moved:
         give_run(a, old_start, old_count)
-    words[HIT] = after
+    rows[row, HIT] = after
     for plane in (MISS_0, MISS_1, MISS_2):
-        words[plane] &= ~fresh
+        rows[row, plane] &= ~fresh

@@ -214,16 +214,15 @@ def _read_odds(
 ) -> None:
     """Log-odds of each block's voxels in Morton order: (n, 64), NaN where unknown."""
     for i in range(len(rows)):
-        words = rows[i]
         for place in range(64):
             x = (place & 1) | ((place >> 2) & 2)
             y = ((place >> 1) & 1) | ((place >> 3) & 2)
             z = ((place >> 2) & 1) | ((place >> 4) & 2)
             bit = x | (y << 2) | (z << 4)
-            if has(words[HIT], bit):
-                out[i, place] = odds[np.int64(words[START]) + rank(words[HIT], bit), ODDS]
+            if has(rows[i, HIT], bit):
+                out[i, place] = odds[np.int64(rows[i, START]) + rank(rows[i, HIT], bit), ODDS]
             else:
-                count = misses(words, bit)
+                count = misses(rows, i, bit)
                 out[i, place] = by_misses[count] if count else np.float32(np.nan)
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embodied_mem.octree.arrays import SOLID, Arrays, known
+from embodied_mem.octree.arrays import SOLID, Arrays, known, row_of
 from embodied_mem.octree.bits import ALL, Number, bit_of, has
-from embodied_mem.octree.find import find
+from embodied_mem.octree.find import row_in_file
 from embodied_mem.octree.morton import axis_key, interleave
 
 HIT, FREE, UNKNOWN, OUTSIDE = 1, 0, -1, -2
@@ -70,12 +70,11 @@ def _near(block: Number, step: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _is_past(a: Arrays, bx: Number, by: Number, bz: Number, sx: int, sy: int, sz: int) -> bool:
+def _is_past(extent: NDArray[np.int64], bx: Number, by: Number, bz: Number, sx: int, sy: int, sz: int) -> bool:
     """Whether a ray that is in this block has left all there is behind."""
-    low, high = a.extent[0], a.extent[1]
-    x = (sx >= 0 and bx > high[0]) or (sx <= 0 and bx < low[0])
-    y = (sy >= 0 and by > high[1]) or (sy <= 0 and by < low[1])
-    return x or y or (sz >= 0 and bz > high[2]) or (sz <= 0 and bz < low[2])
+    x = (sx >= 0 and bx > extent[1, 0]) or (sx <= 0 and bx < extent[0, 0])
+    y = (sy >= 0 and by > extent[1, 1]) or (sy <= 0 and by < extent[0, 1])
+    return x or y or (sz >= 0 and bz > extent[1, 2]) or (sz <= 0 and bz < extent[0, 2])
 
 
 @njit(cache=True, nogil=True)
@@ -142,6 +141,7 @@ def _cast_one(
     ask   look for unknown voxels; if not, a ray that nothing stops may come back as _PERHAPS
     stop  the first unknown voxel stops the ray
     """
+    rows, table, old, extent, mapped = a.rows, a.table, a.old, a.extent, len(a.firsts) > 0
     ox, oy, oz = origin[0], origin[1], origin[2]
     length = math.sqrt(direction[0] ** 2 + direction[1] ** 2 + direction[2] ** 2)
     scale = 1.0 / resolution
@@ -168,11 +168,12 @@ def _cast_one(
     entry, t = 3, 0.0  # across which axis the block was entered, and when
     certain, unsure = True, UNKNOWN if ask else _PERHAPS  # certain: nothing unknown was passed
     while True:
-        row = find(a, interleave(bx, by, bz))
+        block = interleave(bx, by, bz)
+        row = row_in_file(a, block) if mapped else row_of(rows, table, old, block)
         solid = seen = np.uint64(0)
         if row >= 0:
-            solid, seen = a.rows[row, SOLID], known(a.rows[row])
-        elif not (stop or between) and _is_past(a, bx, by, bz, sx, sy, sz):
+            solid, seen = rows[row, SOLID], known(rows, row)
+        elif not (stop or between) and _is_past(extent, bx, by, bz, sx, sy, sz):
             return UNKNOWN, reach
         goal_here = between and goal[0] >> 2 == bx and goal[1] >> 2 == by and goal[2] >> 2 == bz
         look = ask and seen != ALL and (certain or stop)

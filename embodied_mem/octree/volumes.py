@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embodied_mem.octree.arrays import DEAD, KEY, ROWS, SOLID, Arrays, known
+from embodied_mem.octree.arrays import DEAD, KEY, ROWS, SOLID, Arrays, known, row_of
 from embodied_mem.octree.bits import ALL, ONE, Word, lowest_bit, popcount
-from embodied_mem.octree.find import check_everything, find
+from embodied_mem.octree.find import check_everything, row_in_file
 from embodied_mem.octree.lookup import read_voxel
 from embodied_mem.octree.morton import gather, interleave
 
@@ -52,10 +52,12 @@ def blocks_in_box(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64]) ->
     found = 0
     if asked <= 2 * total:
         rows = np.empty(asked, np.int64)
+        words, table, old, mapped = a.rows, a.table, a.old, len(a.firsts) > 0
         for bz in range(first[2], last[2] + 1):
             for by in range(first[1], last[1] + 1):
                 for bx in range(first[0], last[0] + 1):
-                    row = find(a, interleave(bx, by, bz))
+                    key = interleave(bx, by, bz)
+                    row = row_in_file(a, key) if mapped else row_of(words, table, old, key)
                     if row >= 0:
                         rows[found] = row
                         found += 1
@@ -84,11 +86,12 @@ def voxels_in_box(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint32]]:
     """Axis keys (n, 3), log-odds (n,) and scans (n, 3: first hit, last hit, last seen) of the known voxels in a box."""
     rows = blocks_in_box(a, low, high)
+    words, links, packed = a.rows, a.links, a.odds
     masks = np.empty(len(rows), np.uint64)
     count = 0
     for i in range(len(rows)):
-        key = a.rows[rows[i], KEY]
-        wanted = a.rows[rows[i], SOLID] if occupied_only else known(a.rows[rows[i]])
+        key = words[rows[i], KEY]
+        wanted = words[rows[i], SOLID] if occupied_only else known(words, rows[i])
         masks[i] = wanted & box_mask(gather(key), gather(key >> ONE), gather(key >> np.uint64(2)), low, high)
         count += popcount(masks[i])
     keys = np.empty((count, 3), np.int64)
@@ -96,13 +99,13 @@ def voxels_in_box(
     scans = np.zeros((count, 3), np.uint32)
     at = 0
     for i in range(len(rows)):
-        key, mask = a.rows[rows[i], KEY], masks[i]
+        key, mask = words[rows[i], KEY], masks[i]
         x, y, z = gather(key) << 2, gather(key >> ONE) << 2, gather(key >> np.uint64(2)) << 2
         while mask:
             bit = lowest_bit(mask)
             mask &= mask - ONE
             keys[at, 0], keys[at, 1], keys[at, 2] = x + (bit & 3), y + ((bit >> 2) & 3), z + (bit >> 4)
-            odds[at] = read_voxel(a, rows[i], bit, by_misses, scans[at])
+            odds[at] = read_voxel(words, links, packed, rows[i], bit, by_misses, scans, at)
             at += 1
     return keys, odds, scans
 
@@ -112,11 +115,10 @@ def project_columns(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64], 
     """Let each column of the box be known when any of its voxels is, and occupied when any is: grid (height, width)."""
     rows = blocks_in_box(a, low, high)
     for i in range(len(rows)):
-        words = a.rows[rows[i]]
-        key = words[KEY]
+        key = a.rows[rows[i], KEY]
         bx, by, bz = gather(key), gather(key >> ONE), gather(key >> np.uint64(2))
         inside = box_mask(bx, by, bz, low, high)
-        solid, seen = _flat(words[SOLID] & inside), _flat(known(words) & inside)
+        solid, seen = _flat(a.rows[rows[i], SOLID] & inside), _flat(known(a.rows, rows[i]) & inside)
         while seen:
             bit = lowest_bit(seen)
             seen &= seen - ONE

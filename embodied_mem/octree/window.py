@@ -139,22 +139,22 @@ def name_tiles(w: Window) -> None:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def tile_of(w: Window, x: int, y: int, z: int) -> int:
+def tile_of(slots: NDArray[np.int32], names: NDArray[np.int64], used: NDArray[np.int64], x: int, y: int, z: int) -> int:
     """The tile of a voxel (axis keys), made if need be; -1 when the window is full."""
     name = (x >> 5) | ((y >> 5) << 16) | ((z >> 5) << 32)
-    last = len(w.slots) - 1
-    place = _place(name, len(w.slots))
-    while w.slots[place]:
-        tile = w.slots[place] - 1
-        if w.names[tile] == name:
+    last = len(slots) - 1
+    place = _place(name, len(slots))
+    while slots[place]:
+        tile = slots[place] - 1
+        if names[tile] == name:
             return tile
         place = (place + 1) & last
-    tile = w.used[0]
-    if tile == len(w.names):
+    tile = used[0]
+    if tile == len(names):
         return -1
-    w.used[0] += 1
-    w.names[tile] = name
-    w.slots[place] = tile + 1
+    used[0] += 1
+    names[tile] = name
+    slots[place] = tile + 1
     return tile
 
 
@@ -194,6 +194,7 @@ def mark_ends(
 
     Returns how many points are through (fewer than all when the window is full) and the count of ends.
     """
+    slots, names, used, hits = w.slots, w.names, w.used, w.hits
     listed = len(ends) > 0
     last_x: Any = np.int64(-1)
     last_y = last_z = last_x
@@ -203,15 +204,15 @@ def mark_ends(
         if ((x ^ last_x) | (y ^ last_y) | (z ^ last_z)) >> 5:
             if (x | y | z) < 0:
                 continue
-            tile = tile_of(w, x, y, z)
+            tile = tile_of(slots, names, used, x, y, z)
             if tile < 0:
                 return i, count
             base = np.uint64(tile << TILE_SHIFT)
             last_x, last_y, last_z = x, y, z
         word = base + np.uint64(((z & 31) << 6) | (y & 31))
         bit = np.uint32(1) << np.uint32(x & 31)
-        marked = w.hits[word]
-        w.hits[word] = marked | bit
+        marked = hits[word]
+        hits[word] = marked | bit
         if listed:
             ends[count, 0], ends[count, 1], ends[count, 2] = x, y, z
             count += 1 if marked & bit == np.uint32(0) else 0
@@ -237,11 +238,12 @@ def carve(
     ox, oy, oz = np.float32(origin[0]), np.float32(origin[1]), np.float32(origin[2])
     home = np.array([axis_key(np.float64(o), 1.0 / resolution) for o in (ox, oy, oz)])
     rays, path = np.zeros((WORDS, LANES)), np.empty((STRETCH, LANES))
+    slots, names, used = w.slots, w.names, w.used
     passed, axis, start = w.passed, (1 << _FIELD) - 1, _start(home)
     x, y, z = (home[0] & ~31) - _AWAY, (home[1] & ~31) - _AWAY, (home[2] & ~31) - _AWAY
     # The place where each ray was last, and the first row of the tile there.
     places, rows = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
-    first_tile = tile_of(w, home[0], home[1], home[2])
+    first_tile = tile_of(slots, names, used, home[0], home[1], home[2])
     if first_tile < 0:
         return begin
     for first in range(begin, len(ends), LANES):
@@ -263,7 +265,12 @@ def carve(
                     if (place ^ last) & _TILE_BITS:
                         last = place
                         tile = tile_of(
-                            w, x + (place & axis), y + ((place >> _FIELD) & axis), z + (place >> (2 * _FIELD))
+                            slots,
+                            names,
+                            used,
+                            x + (place & axis),
+                            y + ((place >> _FIELD) & axis),
+                            z + (place >> (2 * _FIELD)),
                         )
                         if tile < 0:
                             return first
@@ -351,10 +358,11 @@ def _first_border(
 @njit(cache=True, nogil=True)
 def unmark(w: Window, ends: NDArray[np.int32], far: NDArray[np.uint8]) -> None:
     """Ends that are no hits lose their mark."""
+    slots, names, used = w.slots, w.names, w.used
     for i in range(len(ends)):
         if far[i]:
             x, y, z = np.int64(ends[i, 0]), np.int64(ends[i, 1]), np.int64(ends[i, 2])
-            word = (tile_of(w, x, y, z) << TILE_SHIFT) | ((z & 31) << 6) | (y & 31)
+            word = (tile_of(slots, names, used, x, y, z) << TILE_SHIFT) | ((z & 31) << 6) | (y & 31)
             w.hits[word] &= ~(np.uint32(1) << np.uint32(x & 31))
 
 
@@ -375,13 +383,14 @@ def read_blocks(w: Window, out: Blocks, carved: bool) -> int:
     carved: anything was passed at all
     """
     count = 0
+    hit_rows, passed_rows = w.hits, w.passed
     for tile in range(w.used[0]):
         name = w.names[tile]
         x, y, z = (name & 0xFFFF) << 3, ((name >> 16) & 0xFFFF) << 3, (name >> 32) << 3
         for strip in range(64):
             first = (tile << TILE_SHIFT) | ((strip >> 3) << 8) | ((strip & 7) << 2)
-            hits = _strip(w.hits, first)
-            passed = _strip(w.passed, first) if carved else np.uint32(0)
+            hits = _strip(hit_rows, first)
+            passed = _strip(passed_rows, first) if carved else np.uint32(0)
             together = hits | passed
             if not together:
                 continue
@@ -389,14 +398,14 @@ def read_blocks(w: Window, out: Blocks, carved: bool) -> int:
                 shift = np.uint32(4 * block)
                 if not (together >> shift) & np.uint32(15):
                     continue
-                hit = _block_mask(w.hits, first, shift) if (hits >> shift) & np.uint32(15) else np.uint64(0)
-                free = _block_mask(w.passed, first, shift) & ~hit if carved else np.uint64(0)
+                hit = _block_mask(hit_rows, first, shift) if (hits >> shift) & np.uint32(15) else np.uint64(0)
+                free = _block_mask(passed_rows, first, shift) & ~hit if carved else np.uint64(0)
                 out.keys[count] = interleave(x + block, y + (strip & 7), z + (strip >> 3))
                 out.hits[count], out.passed[count] = hit, free
                 count += 1
-            _wipe(w.hits, first)
+            _wipe(hit_rows, first)
             if carved:
-                _wipe(w.passed, first)
+                _wipe(passed_rows, first)
     w.used[0] = 0
     w.slots[:] = 0
     return count
