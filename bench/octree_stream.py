@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 BEAMS = 64
 COLUMNS = 938  # 64 x 938 = 60,032 points
+_PITCH, _FAR = 7.0, 9.0  # metres: of rooms along the corridor, and from its middle to their back walls
+_STOPS = np.array(
+    [[3.5, y] for y in (0.0, 1.5, 3.2, 5.0, 6.8, 0.3, -1.5, -3.2, -5.0, -6.8)]
+)  # metres, of the robot in a pair of rooms
 _NOISE = 0.01  # metres, standard deviation
 
 
@@ -36,16 +40,14 @@ class Stream:
 def rooms(scans: int, seed: int) -> Stream:
     """A corridor with rooms on both sides, furnished; the robot looks into each of them on its way."""
     rng = np.random.default_rng(seed)
-    pairs = -(-scans // 7)
-    boxes = [box for pair in range(pairs) for box in _pair_of_rooms(pair * 5.0, rng)]
-    length = pairs * 5.0
-    boxes += [_box(0, -7, -0.2, length, 7, 0), _box(0, -7, 2.8, length, 7, 3)]
-    boxes += [_box(-0.2, -7, 0, 0, 7, 3), _box(length, -7, 0, length + 0.2, 7, 3)]
-    stops = np.array([[2.5, 0.0], [2.5, 1.4], [2.2, 3.2], [2.8, 4.4], [2.5, -1.4], [2.8, -3.2], [2.2, -4.4]])
-    path = np.array([[stop[0] + 5 * pair, stop[1]] for pair in range(pairs) for stop in stops])[:scans]
+    pairs = -(-scans // len(_STOPS))
+    boxes = [box for pair in range(pairs) for box in _pair_of_rooms(pair * _PITCH, rng)]
+    length = pairs * _PITCH
+    boxes += [_box(0, -_FAR, -0.2, length, _FAR, 0), _box(0, -_FAR, 2.8, length, _FAR, 3)]
+    boxes += [_box(-0.2, -_FAR, 0, 0, _FAR, 3), _box(length, -_FAR, 0, length + 0.2, _FAR, 3)]
+    path = np.concatenate([_STOPS + np.array([_PITCH * pair, 0]) for pair in range(pairs)])[:scans]
     path = path + rng.uniform(-0.15, 0.15, path.shape)
-    heights = np.full(len(path), 1.0)
-    return _drive(boxes, np.column_stack([path, heights]), (-0.39, 0.39), 30.0, rng)
+    return _drive(boxes, np.column_stack([path, np.ones(len(path))]), (-0.39, 0.39), 30.0, rng)
 
 
 def street(scans: int, seed: int) -> Stream:
@@ -67,21 +69,22 @@ def street(scans: int, seed: int) -> Stream:
 
 
 def _pair_of_rooms(x: float, rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    """Two rooms of 5 x 6 m that face each other across 2 m of corridor, with doors 1 m wide."""
+    """Two rooms that face each other across 2 m of corridor, with doors 1 m wide in the middle."""
     boxes = []
+    middle, end = x + _PITCH / 2, x + _PITCH
     for side in (-1.0, 1.0):
         wall = sorted((side * 1.0, side * 1.1))
-        door = x + rng.uniform(1.9, 2.1)
-        boxes += [_box(x, wall[0], 0, door, wall[1], 3), _box(door + 1, wall[0], 0, x + 5, wall[1], 3)]
+        door = middle - 0.5 + rng.uniform(-0.1, 0.1)
+        boxes += [_box(x, wall[0], 0, door, wall[1], 3), _box(door + 1, wall[0], 0, end, wall[1], 3)]
         boxes.append(_box(door, wall[0], 2.1, door + 1, wall[1], 3))
-        far = sorted((side * 6.9, side * 7.0))
-        boxes.append(_box(x, far[0], 0, x + 5, far[1], 3))
-        between = sorted((side * 1.0, side * 7.0))
-        boxes.append(_box(x + 4.95, between[0], 0, x + 5.05, between[1], 3))
-        for _ in range(6):
+        back = sorted((side * (_FAR - 0.1), side * _FAR))
+        boxes.append(_box(x, back[0], 0, end, back[1], 3))
+        between = sorted((side * 1.0, side * _FAR))
+        boxes.append(_box(end - 0.05, between[0], 0, end + 0.05, between[1], 3))
+        for _ in range(8):
             size = rng.uniform([0.3, 0.3, 0.4], [1.4, 0.9, 1.9])
-            where = rng.uniform([x + 0.1, 1.6], [x + 4.8 - size[0], 6.8 - size[1]])
-            if abs(where[0] + size[0] / 2 - (x + 2.5)) < 0.9:  # the robot's way
+            where = rng.uniform([x + 0.1, 1.6], [end - 0.2 - size[0], _FAR - 0.2 - size[1]])
+            if abs(where[0] + size[0] / 2 - middle) < 1.0:  # the robot's way
                 continue
             y = sorted((side * where[1], side * (where[1] + size[1])))
             boxes.append(_box(where[0], y[0], 0, where[0] + size[0], y[1], size[2]))
@@ -99,7 +102,8 @@ def _drive(
     max_range: float,
     rng: np.random.Generator,
 ) -> Stream:
-    world = np.array(boxes)
+    # Nothing is built on the borders of voxels: there noise would put every wall into two layers.
+    world = np.array(boxes) + 0.053
     columns = np.linspace(0, 2 * np.pi, COLUMNS, endpoint=False)
     beams = np.linspace(*elevations, BEAMS)
     scans = []

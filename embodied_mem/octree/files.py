@@ -1,10 +1,10 @@
 """Octrees as files: blocks by ascending Morton code, in pages with a CRC each, mapped into memory when opened.
 
     header       page 0 ..: "EMOCTREE", length and CRC of a JSON text, the text
-    blocks       64 bytes each (embodied_mem/octree/arrays.py), sorted
-    voxels       12 bytes each, in the order of their blocks
     scans        stamp and record, 8 bytes each
     index        first Morton code of each page of blocks, CRC-32 of every page of blocks and voxels
+    blocks       64 bytes each (embodied_mem/octree/arrays.py), sorted
+    voxels       12 bytes each, in the order of their blocks
 
 Each part begins a page of 16 KiB. Header, scans and index are checked when a file is opened, every other page when it
 is first read. A file is written beside, synced and renamed: it is the old one or the new one, and never changes.
@@ -74,7 +74,7 @@ def write_file(
     head = MAGIC + np.array([len(text), zlib.crc32(text)], "<u4").tobytes() + text
 
     def write(file: BinaryIO) -> None:
-        for part in (head, rows, links, scans, index):
+        for part in (head, scans, index, rows, links):
             file.write(part)
             file.write(bytes(-len(part) % PAGE))
 
@@ -111,19 +111,19 @@ def _read(path: Path, data: NDArray[np.uint8]) -> OpenedFile:
     blocks, voxels, scans = header["blocks"], header["voxels"], header["scans"]
     row_pages = -(-blocks // ROWS_A_PAGE)
     link_pages = -(-voxels * 12 // PAGE)
-    rows_at = -(-(16 + length) // PAGE) * PAGE
-    links_at = rows_at + row_pages * PAGE
-    scans_at = links_at + link_pages * PAGE
-    index_at = scans_at + -(-scans * 16 // PAGE) * PAGE
     index_size = row_pages * 8 + (row_pages + link_pages) * 4
-    if len(data) != index_at + -(-index_size // PAGE) * PAGE:
+    scans_at = -(-(16 + length) // PAGE) * PAGE
+    index_at = scans_at + -(-scans * 16 // PAGE) * PAGE
+    rows_at = index_at + -(-index_size // PAGE) * PAGE
+    links_at = rows_at + row_pages * PAGE
+    if len(data) != links_at + link_pages * PAGE:
         raise _damaged(path, "it is cut short")
     scan_bytes, index = data[scans_at : scans_at + scans * 16], data[index_at : index_at + index_size]
     if zlib.crc32(scan_bytes.tobytes()) != header["scans_crc"] or zlib.crc32(index.tobytes()) != header["index_crc"]:
         raise _damaged(path, "its index is damaged")
     pages = len(data) // PAGE
     checked, sums = np.ones(pages, np.uint8), np.zeros(pages, np.uint32)
-    body = slice(rows_at // PAGE, scans_at // PAGE)
+    body = slice(rows_at // PAGE, pages)
     checked[body] = 0
     sums[body] = index[row_pages * 8 :].view("<u4")
     links = data[links_at : links_at + voxels * 12].view(np.uint32).reshape(-1, 3)

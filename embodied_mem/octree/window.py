@@ -75,6 +75,8 @@ class Scan:
     def __init__(self, resolution: float) -> None:
         self._resolution = resolution
         self._window = make_window()
+        self._keys = np.empty((1 << 16, 3), np.int32)  # kept, since fresh memory is slow at its first touch
+        self._ends = np.empty((1 << 16, 3), np.int32)
 
     def mark(
         self, points: NDArray[Any], origin: NDArray[np.float64] | None, max_range: float, *, misses: bool = False
@@ -85,10 +87,12 @@ class Scan:
         max_range  of farther points only the ray counts, up to there
         misses     the rays met nothing: their ends are not hits
         """
-        keys = np.empty((len(points), 3), np.int32)
+        if len(points) >= len(self._keys):
+            self._keys, self._ends = (np.empty((len(points) + 1, 3), np.int32) for _ in range(2))
+        keys = self._keys[: len(points)]
         outside = to_keys(points.reshape(-1), 1.0 / self._resolution, keys.reshape(-1))
         refused = count_refused(points, keys) if outside else np.zeros(2, np.int64)
-        ends = np.empty((len(points) + 1 if origin is not None else 0, 3), np.int32)
+        ends = self._ends[: len(points) + 1 if origin is not None else 0]
         count = done = 0
         while done < len(points):
             done, count = mark_ends(self._window, keys, done, ends, count)
