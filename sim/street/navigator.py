@@ -85,7 +85,7 @@ class Navigator:
         g = self.graph
         links = np.arange(g.first[state.node], g.first[state.node + 1])
         wanted = links[g.links[links, 1] == target]
-        if not len(wanted) or g.degrees[target] < 2 or g.degrees[state.node] < 2:
+        if not len(wanted) or g.degrees[target] < 2 or (g.degrees[state.node] < 2 and self.link(state) not in wanted):
             raise BadInputError(f"No link goes from node {state.node} to {target} that the navigator may take.")
         ways = [
             self._turns(state, int(g.headings[link]), turn) for link in wanted for turn in (Action.LEFT, Action.RIGHT)

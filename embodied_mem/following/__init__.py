@@ -1,0 +1,1 @@
+"""Following a route that a person described: landmarks, turns and lengths -> the likeliest place, or "I don't know"."""
