@@ -101,7 +101,7 @@ def questions(episodes: Sequence[Episode]) -> list[tuple[Phrase, Episode]]:
 
 
 def ask(city: City, held: Held, asked: Sequence[tuple[Phrase, Episode]]) -> FloatArray:
-    """(q, 2): the rank of the first right answer (inf: none) and the error of the first answer in metres (inf: none)."""
+    """(q, 2): the rank of the first right answer, and the error of the first answer in metres; inf: none."""
     out = np.full((len(asked), 2), np.inf)
     for i, (phrase, episode) in enumerate(asked):
         way = city.graph.xy[episode.gold]

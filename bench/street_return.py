@@ -6,6 +6,8 @@ whole graph to the nearest node from which a landmark of that name is really in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -19,8 +21,13 @@ from sim.street.landmarks import RANGE_M, Landmarks
 FloatArray = NDArray[np.float64]
 
 
-def go_back(city: City, kept: Kept, truth: Landmarks, trials: int, seed: int) -> dict[str, float]:
-    """Mean SPL, success and the share of trials in which the memory knew neither the name nor a way."""
+def go_back(
+    city: City, kept: Kept, truth: Landmarks, names_asked: Sequence[str], trials: int, seed: int
+) -> dict[str, float]:
+    """Mean SPL, success and the share of trials in which the memory knew not the name, or no way.
+
+    truth: what stands there now; names_asked: of things that do.
+    """
     rng = np.random.default_rng(seed)
     g = city.graph
     whole = csr_matrix((g.lengths + 1e-9, (g.links[:, 0], g.links[:, 1])), shape=(len(g), len(g)))
@@ -32,7 +39,7 @@ def go_back(city: City, kept: Kept, truth: Landmarks, trials: int, seed: int) ->
     tree = cKDTree(g.xy[explored])
     names = np.array(truth.names, dtype=object)
     remembered = np.array(city.landmarks.names, dtype=object)
-    asked = rng.choice(np.unique(names[names != ""]), trials)
+    asked = rng.choice(np.array(sorted(names_asked), dtype=object), trials)
     starts = rng.choice(explored, trials)
     values, successes, unknown = [], [], 0
     reach = cKDTree(g.xy)

@@ -99,9 +99,14 @@ class RecallSettings:
 class SimSettings:
     """Parameters of `sim`."""
 
-    world: str = parameter("house", "The generated house, or recorded frames.", choices=("house", "frames"))
+    world: str = parameter(
+        "house",
+        "The generated house, recorded frames, or the streets of Touchdown.",
+        choices=("house", "frames", "street"),
+    )
     config: str = parameter("", "YAML file with settings of the house and its robot; empty = defaults.")
     frames: str = parameter("", "Folder of the frames to play, for world: frames.")
+    street: str = parameter("", "Folder that holds graph/ and osm/, for world: street.")
     seed: int = parameter(1, "Everything that is random follows from it.", low=0)
     real_time_factor: float = parameter(
         1.0, "Simulated seconds a second; 0 = lock-step: the next frame follows as soon as the last one is remembered.",

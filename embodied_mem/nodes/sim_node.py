@@ -21,6 +21,7 @@ from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
+from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from embodied_mem.nodes import qos
@@ -54,6 +55,7 @@ class SimNode(MemoryNode):
             "detections_2d": ImageDetections,
         }  # fmt: skip
         kinds |= ({"points": PointCloud2} if p.points else {}) | ({"scan": LaserScan} if p.scan else {})
+        kinds |= {"caption": String} if p.world == "street" else {}
         self._sensors = {name: self.publish_to(kind, name, qos.SENSOR_OUT) for name, kind in kinds.items()}
         self._clock_out = self.publish_to(Clock, "/clock", qos.CLOCK)
         self._progress = self.publish_to(DiagnosticStatus, "~/progress", qos.LATCHED)

@@ -43,6 +43,12 @@ def make_world(settings: SimSettings) -> World:
         from sim.frames import FramePlayer
 
         return FramePlayer(settings.frames)
+    if settings.world == "street":
+        if not settings.street or settings.drive == "cmd_vel":
+            raise BadInputError("The street needs 'street', the folder of its graph, and 'drive' set to explore.")
+        from sim.street.simulator import load_street
+
+        return load_street(settings.street, settings.seed)
     try:
         from sim.house.config import SimConfig
         from sim.house.simulator import HouseSimulator

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from embodied_mem.geometry import quaternion_from_yaw
@@ -35,6 +36,8 @@ def messages_of(frame: Any) -> Iterator[tuple[str, Any]]:
         yield "detections_2d", sensors.detections_msg(frame.boxes, frame.detector, frame.classes, stamp, CAMERA)
     yield "depth", sensors.image_msg(frame.depth, "32FC1", stamp, CAMERA)
     yield "image", sensors.image_msg(frame.rgb, "rgb8", stamp, CAMERA)
+    if getattr(frame, "caption", ""):
+        yield "caption", String(data=frame.caption)
     if frame.lidar is not None:
         yield "points", sensors.cloud_msg(frame.lidar.points, stamp, LIDAR)
     if frame.scan is not None:
