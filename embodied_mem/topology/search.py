@@ -31,7 +31,7 @@ class Rows(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _push(keys: Floats, items: Ints, size: int, key: float, item: int) -> int:
+def push(keys: Floats, items: Ints, size: int, key: float, item: int) -> int:
     """Put an item on the heap of `size`; returns the new size."""
     at = size
     while at > 0:
@@ -45,7 +45,7 @@ def _push(keys: Floats, items: Ints, size: int, key: float, item: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _drop_top(keys: Floats, items: Ints, size: int) -> int:
+def drop_top(keys: Floats, items: Ints, size: int) -> int:
     """Take the smallest off the heap of `size`; returns the new size."""
     size -= 1
     key, item, at = keys[size], items[size], 0
@@ -108,11 +108,11 @@ def a_star(
     for i in range(len(sources)):
         if source_costs[i] < reached[sources[i]]:
             reached[sources[i]] = source_costs[i]
-            size = _push(keys, items, size, source_costs[i] + _remaining(xyz, goals, scale, sources[i]), sources[i])
+            size = push(keys, items, size, source_costs[i] + _remaining(xyz, goals, scale, sources[i]), sources[i])
     best, chosen, looked_at = limit, -1, 0
     while size and keys[0] < best:
         node = items[0]
-        size = _drop_top(keys, items, size)
+        size = drop_top(keys, items, size)
         if settled[node]:
             continue
         settled[node] = True
@@ -125,7 +125,7 @@ def a_star(
             if cost < reached[head]:
                 reached[head] = cost
                 came_by[head] = arc
-                size = _push(keys, items, size, cost + _remaining(xyz, goals, scale, head), head)
+                size = push(keys, items, size, cost + _remaining(xyz, goals, scale, head), head)
     if chosen < 0:
         return np.inf, -1, np.empty(0, dtype=np.int32), looked_at
     return best, chosen, way_back(starts, came_by, targets[chosen]), looked_at
@@ -163,10 +163,10 @@ def dijkstra(rows: Rows, costs: Floats, source: int, limit: float) -> tuple[Floa
     keys = np.empty(len(heads) + 1)
     items = np.empty(len(heads) + 1, dtype=np.int32)
     reached[source] = 0.0
-    size = _push(keys, items, 0, 0.0, source)
+    size = push(keys, items, 0, 0.0, source)
     while size:
         node = items[0]
-        size = _drop_top(keys, items, size)
+        size = drop_top(keys, items, size)
         if settled[node]:
             continue
         settled[node] = True
@@ -175,5 +175,5 @@ def dijkstra(rows: Rows, costs: Floats, source: int, limit: float) -> tuple[Floa
             if cost < reached[heads[arc]] and cost < limit:
                 reached[heads[arc]] = cost
                 came_by[heads[arc]] = arc
-                size = _push(keys, items, size, cost, heads[arc])
+                size = push(keys, items, size, cost, heads[arc])
     return reached, came_by

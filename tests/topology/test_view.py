@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from embodied_mem.errors import BadInputError, NotFoundError, UnreachableError
 from embodied_mem.records.commands import BlockWay, MergePlaces, from_json, to_json
 from embodied_mem.records.compaction import Compaction
+from embodied_mem.records.entry import Kind
+from embodied_mem.records.index import RecordIndex
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.topology.exchange import to_arrays
 from embodied_mem.topology.places import PlaceSettings
 from embodied_mem.topology.routes import ToLandmark
 from embodied_mem.topology.view import TopologyView, ToRecord
-from tests.records.builders import Clock, detections, memory, observation
+from tests.records.builders import START, Clock, detections, memory, observation
 from tests.topology.log_lives import SETTINGS, begin, rebuilt
 
 
@@ -190,3 +192,27 @@ def follow_from_start(memory_: RecordMemory) -> TopologyView:
     view = TopologyView(memory_.index, SETTINGS, clock=lambda: 0)
     view.apply(memory_.entries(1, 10**6))
     return view
+
+
+def test_vectors_that_come_late_and_repetitions_are_taken_in():
+    memory_ = memory()
+    seqs = [memory_.remember(observation(i, (3.0 * i, 0, 0), "the hall")).seq for i in range(4)]
+    entries = memory_.entries(1, 100)
+    index = RecordIndex()
+    index.apply(entries)
+    view = TopologyView(index, PlaceSettings(near=2.0, reach=20.0, alike=0.9), clock=lambda: 0)
+    view.apply(entries)
+    assert len(view.graph) == 4  # without vectors, space alone
+    vectors = np.array([memory_.index.vector_of(seq) for seq in seqs], dtype=np.float32)
+    index.set_vectors(np.array(seqs[:2]), vectors[:2], "letters")
+    assert len(view.graph) == 3
+    index.set_vectors(np.array(seqs[2:]), vectors[2:], "letters")
+    assert len(view.graph) == 1  # one long hall
+    memory_.remember(observation(9, (9.0, 0, 0), "the hall"))  # folded into the last
+    again = memory_.entries(index.watermark + 1, 100)
+    assert again[0].kind is Kind.SEEN_AGAIN
+    index.apply(again)
+    view.apply(again)
+    assert view.graph.place(0).last_seen_ns == START + 9 * 10**9
+    index.replace_vectors(np.array(seqs), np.eye(4, dtype=np.float32), "another model")
+    assert len(view.graph) == 4
