@@ -68,8 +68,12 @@ class NearSettings:
     def __post_init__(self) -> None:
         if not (self.radius > 0 and 0 <= self.step < self.height and self.eye > 0):
             raise BadInputError("A robot needs a radius, a height above its step, and a sensor above the floor.")
-        if not (0 <= self.nearest < self.farthest <= _SIDE / 2 and 0 < self.seen <= 1):
-            raise BadInputError(f"Distances need 0 <= nearest < farthest <= {_SIDE / 2:g}, and seen is a share.")
+        if not (
+            self.nearest >= 0 and max(self.nearest, self.radius) < self.farthest <= _SIDE / 2 and 0 < self.seen <= 1
+        ):
+            raise BadInputError(
+                f"Distances need 0 <= nearest, radius < farthest <= {_SIDE / 2:g}, and seen is a share."
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,7 +216,7 @@ class GoalNear:
     def _best_seen(
         self, target: Target, xy: FloatArray, cost: FloatArray, floor: float, resolution: float
     ) -> tuple[int, float]:
-        """Index of the pose with the least cost, what is unseen counted at up to 2 m; poses (n, 2) by ascending cost."""
+        """Index of the pose with the least cost, the unseen counted at up to 2 m; poses (n, 2) by ascending cost."""
         best, chosen, share = np.inf, -1, 0.0
         aims = target.aims()
         for start in range(0, len(xy), _BATCH):

@@ -98,13 +98,14 @@ def test_reasons_for_refusing():
     boxed = Room()
     boxed.fill((4.0, 4.0), (5.0, 5.0), 2.4)
     assert reason(boxed, thing) == "not_visible"
-    assert reason(Room(), thing, settings=NearSettings(radius=3.1)) == "no_room"
+    assert reason(Room(), thing, settings=NearSettings(radius=2.9, farthest=3.5)) == "no_room"
     assert reason(Room(), thing, here=[Entrance(np.array([90.0, 90.0, 0.0]))]) == "not_reachable"
     for wrong in ((np.nan, 0, 0), (1, 2, 3, 4)):
         with pytest.raises(BadInputError):
             Target.at(wrong)
-    with pytest.raises(BadInputError):
-        NearSettings(nearest=3.0, farthest=2.0)
+    for bad in ((3.0, 2.0, 0.25), (0.4, 2.5, 2.6)):
+        with pytest.raises(BadInputError):
+            NearSettings(nearest=bad[0], farthest=bad[1], radius=bad[2])
 
 
 def test_entrances_are_the_near_places_that_routes_lead_to():
