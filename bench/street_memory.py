@@ -92,8 +92,10 @@ class Kept:
         np.add.at(self.seen, rows, 1)
         return new, rows
 
-    def copy(self) -> Kept:
-        return Kept(self.explored.copy(), self.seen.copy(), self.where.copy())
+    def keep(self, city: City, budget: int) -> None:
+        """Forget all but so many landmarks: those with a name first, then those seen most."""
+        named = np.array([bool(name) for name in city.landmarks.names])
+        self.seen[np.argsort(-(named * 1e9 + self.seen), kind="stable")[budget:]] = 0
 
     @property
     def bytes(self) -> int:
