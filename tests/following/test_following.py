@@ -227,13 +227,20 @@ def test_the_best_alignment_is_that_of_brute_force(code, seed):
 
 def test_features_give_back_the_scores():
     memory = TownMemory({"zorba": (12.0, 41.0)}, explored=np.arange(len(GRAPH)) % 7 != 6)
-    problem = Problem.of(make_instruction("LrP", [Phrase("zorba", "", LEFT)]), memory, at((0, 2), (0, 3)), LIMITS)
+    instruction = make_instruction("LrP", [Phrase("zorba", "", LEFT)])
+    instruction.clauses[1].phrases.append(Phrase("zorba", "", RIGHT))  # at the corner of the turn too
+    problem = Problem.of(instruction, memory, at((0, 2), (0, 3)), LIMITS)
     weights = np.random.default_rng(5).normal(0, 1, al.FEATURES)
+    weights[[al.SEEN, al.CORNER]] = 6, 5  # so that the best alignments use what is seen
+    total = np.zeros(al.FEATURES)
     solution = problem.solve(weights)
     for e, way in np.argwhere(np.isfinite(solution.scores)):
         shares = np.zeros_like(solution.scores)
         shares[e, way] = 1.0
-        assert problem.features(solution, shares) @ weights == pytest.approx(solution.scores[e, way])
+        features = problem.features(solution, shares)
+        assert features @ weights == pytest.approx(solution.scores[e, way])
+        total += features
+    assert total[al.SEEN] > 0 and total[al.CORNER] > 0
     assert np.isfinite(solution.scores[:, 1]).any() and np.isfinite(solution.scores[:, 0]).any()
 
 
