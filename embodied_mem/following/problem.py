@@ -7,15 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.following.alignment import align, candidates, expected_features, shapes, sights, ways
+from embodied_mem.following.alignment import align, candidates, expected_features
 from embodied_mem.following.instruction import Instruction, Phrase
 from embodied_mem.following.memory import RouteMemory, Streets
+from embodied_mem.following.ways import shapes, sights, ways
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
-_LEAST_SIMILAR = 0.45
-_MOST_PLACES = 200  # a phrase that may mean more than this says nothing
 _ON_THE_WAY = (20.0, 55.0)  # metres: a landmark is passed where it is nearer than the first, not beyond the second
 _AT_THE_END = (12.0, 40.0)
 
@@ -34,7 +33,7 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """See `alignment` for the arrays."""
+    """See `ways` and `alignment` for the arrays."""
 
     streets: Streets
     links: IntArray
@@ -131,7 +130,7 @@ def _seen(
     near: float,
     far: float,
 ) -> FloatArray:
-    """(p, e, 3): see `alignment.sights`."""
+    """(p, e, 3): see `ways.sights`."""
     if not phrases:
         return np.zeros((0, len(links), 3))
     places = [memory.named(phrase) for phrase in phrases]

@@ -19,6 +19,7 @@ from embodied_mem.following.names import NameIndex
 from embodied_mem.following.parser import parse
 from embodied_mem.following.problem import Lengths, Problem
 from embodied_mem.following.tuning import Example, fit, loss
+from embodied_mem.following.ways import ways
 from embodied_mem.following.weights import START, from_blocks, to_blocks, with_memory, without_memory
 
 BLOCK, SIDE = 4, 4  # nodes from crossing to crossing, crossings a side
@@ -146,7 +147,7 @@ LIMITS = Lengths(shortest=3, longest=12, clause=4.0)
 
 def test_ways_are_all_shortest_paths_that_begin_as_driven():
     s, start = streets(), at((0, 0), (0, 1))
-    links = al.ways(s.first, s.ends, s.explored, start, 12)
+    links = ways(s.first, s.ends, s.explored, start, 12)
     wanted = set()
     for target in GRAPH:
         if nx.shortest_path_length(GRAPH, start[0], target) <= 12:
@@ -161,7 +162,7 @@ def test_nothing_is_read_of_what_is_not_explored():
     explored = np.zeros(len(GRAPH), bool)
     explored[at((0, 0), (0, 1), (0, 2))] = True
     s = streets(explored)
-    links = al.ways(s.first, s.ends, s.explored, at((0, 0), (0, 1)), 12)
+    links = ways(s.first, s.ends, s.explored, at((0, 0), (0, 1)), 12)
     assert links[:, 1].tolist() == at((0, 1), (0, 2), (0, 3)).tolist()
 
 
