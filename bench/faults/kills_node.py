@@ -22,6 +22,7 @@ from embodied_mem.records.query import Query, TimeRange
 from embodied_mem.records.view import RecordView
 
 _PATIENCE_S = 120.0
+_NODES = ("record", "recall", "manager")
 _LONGEST_S = 0.5  # of writing, after the first observation that the new process acknowledged
 
 
@@ -43,7 +44,7 @@ class _Writer:
                 lambda: len(self.acknowledged) >= count or self.failure is not None, _PATIENCE_S
             )
         if self.failure is not None or not there:
-            raise RuntimeError(f"the client wrote no further: {self.failure!r}")
+            raise RuntimeError(f"the client wrote no further: {self.failure or 'no answer'!r}")
 
     def stop(self) -> None:
         self._stop = True
@@ -95,6 +96,9 @@ def kill_nodes(folder: Path, *, kills: int, seed: int, progress: Callable[[int],
                 _follow(client, view)
                 progress(number)
             writer.wait_for(len(writer.acknowledged) + 5)
+        except RuntimeError as error:
+            said = "\n".join(f"--- {name}, pid {nodes.pid_of(name)}\n{nodes.tail(name)}" for name in _NODES)
+            raise RuntimeError(f"{error}; after {found.kills} kills\n{said}") from error
         finally:
             writer.stop()
         _follow(client, view)
