@@ -75,3 +75,33 @@ def _singular(word: str) -> str:
     if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
         return word[:-1]
     return word
+
+
+# How long a thing stays where it is put, in seconds, before the log has taught better.
+_DAY = 86_400.0
+_FURNITURE = (
+    "sofa", "bed", "wardrobe", "refrigerator", "cabinet", "bookshelf", "shelf", "bathtub", "toilet", "sink", "stove",
+    "oven", "dresser", "desk", "table", "coffee table", "tv stand", "nightstand", "counter", "countertop", "door",
+    "window", "washing machine", "dishwasher", "fireplace", "microwave", "tv", "armchair", "bench", "drawer",
+)  # fmt: skip
+_RESTLESS = ("person", "cat", "dog", "bird")
+
+
+def lasting(label: str) -> float:
+    """Mean time in seconds after which a thing of this label has left its place: a sofa outlives a mug."""
+    names = same_kind(label)
+    if not set(names).isdisjoint(_FURNITURE):
+        return 100 * _DAY
+    return 60.0 if not set(names).isdisjoint(_RESTLESS) else _DAY
+
+
+# What a thing can be shut in. A detector's camel case ("GarbageCan") is not looked through.
+_CLOSING = (
+    "refrigerator", "cabinet", "microwave", "drawer", "safe", "box", "wardrobe", "dishwasher", "oven",
+    "washing machine", "trash can", "chest", "suitcase", "backpack", "handbag", "dresser", "nightstand",
+)  # fmt: skip
+
+
+def can_hold(label: str) -> bool:
+    """Whether things may be shut inside of a thing of this label."""
+    return not set(same_kind(label)).isdisjoint(_CLOSING)

@@ -16,6 +16,7 @@ from embodied_mem.records.tables import DetectionTable, ViewTable
 
 PRESENT = 0.5  # probability from which a thing counts as being there
 _WIDEST = 3.0  # metres beyond a radius from which a thing inside of it may have been detected
+_MOVED = 0.5  # metres: within them a thing is where it was
 _OVERLAP_NS = 2_000_000_000  # a move may be noticed this much before the old place was last believed in
 
 
@@ -44,6 +45,11 @@ class Located:
 
     def before(self, thing: Thing) -> Thing | None:
         """The place that this thing most likely came from: left before the thing was first seen where it is."""
+        earlier = thing.before
+        while earlier is not None and np.linalg.norm(earlier.position - thing.position) < _MOVED:
+            earlier = earlier.before  # it was only lost from sight
+        if earlier is not None:
+            return earlier
         left = [other for other in self.gone if other.last_seen <= thing.first_seen + _OVERLAP_NS]
         return left[0] if left else None
 
@@ -53,9 +59,13 @@ class Located:
         return max(left, key=lambda other: other.last_seen, default=None)
 
     def state(self, thing: Thing) -> str:
-        """observed, moved (from another place), stale or gone."""
+        """observed, moved (from another place), inside (shut in something), stale or gone."""
         if thing.present < PRESENT:
-            return "gone" if thing.still_there < PRESENT else "stale"
+            if thing.inside and thing.was_there >= PRESENT and thing.missed_ns is None:
+                return "inside"
+            return "gone" if thing.still_there < PRESENT and thing.missed_ns is not None else "stale"
+        if thing.inside:
+            return "inside"
         return "moved" if self.before(thing) is not None else "observed"
 
 

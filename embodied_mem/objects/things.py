@@ -38,6 +38,12 @@ class Thing:
     was_there    probability that it ever was; still_there: that it has not left since
     hits         detections in the stretch; looks: views that should have shown it then
     evidence     record numbers, newest first
+    id           the detection with which the thing, wherever it was then, was first seen: "record.place"; "" where
+                 stays are not linked
+    covariance   (3, 3) of the position, m^2, or None
+    before       the stay before this one, with `moved`, the probability that it is the same thing
+    hidden_ns    when it was last hidden by something, 0 if it was seen or looked for in vain since
+    inside       label of what it is shut in, as far as is known
     """
 
     label: str
@@ -52,6 +58,12 @@ class Thing:
     looks: int
     score: float
     evidence: tuple[int, ...]
+    id: str = ""
+    covariance: FloatArray | None = None
+    before: Thing | None = None
+    moved: float = 0.0
+    hidden_ns: int = 0
+    inside: str = ""
 
     @property
     def present(self) -> float:

@@ -1,0 +1,90 @@
+"""Which stays are of one thing that moved: something left here, and something alike appeared there.
+
+A function of the stays of one kind as they are believed in now, so that every new frame may change the verdict. Each
+stay has at most one before it and one after it; among all ways to link them the likeliest is taken (Hungarian method).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_OVERLAP_NS = 2_000_000_000  # a move may be noticed this much before the old place was last believed in
+_SURE = 0.3  # share of a pair from which it is told as a move
+_GONE = 0.5  # probability of having left from which a stay may be the beginning of a move
+_BROUGHT = 0.15  # that what appears was brought in from elsewhere, and what left was taken out
+_ALIKE = 0.5  # cosine of vectors from which they speak for the same thing
+_SHARPNESS = 6.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kin:
+    """n stays of one kind, real ones: see `StayTable` for the columns; left (n,) probability of having gone.
+
+    leaving  departures a second of this kind
+    came  index of the stay that it was carried from in view, or told to be the same as; -1 where none is known
+    """
+
+    first: IntArray
+    last: IntArray
+    looked: IntArray
+    empty: IntArray
+    left: FloatArray
+    came: IntArray
+    leaving: float
+    vectors: list[FloatArray | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Links:
+    """before (n,): index of the stay where the thing was before, -1 for none; sure (n,): probability of that;
+    elsewhere (n,): probability that the thing of a stay is at another stay now, as far as no look at its place tells.
+    """
+
+    before: IntArray
+    sure: FloatArray
+    elsewhere: FloatArray
+
+
+def link(kin: Kin) -> Links:
+    """The likeliest story of the stays."""
+    n = len(kin.first)
+    before, sure, elsewhere = np.full(n, -1), np.zeros(n), np.zeros(n)
+    told = kin.came >= 0
+    before[told], sure[told] = kin.came[told], 1.0
+    weights = _weights(kin)
+    weights[kin.came[told]] = 0.0
+    weights[:, told] = 0.0
+    if weights.any():
+        # A source that has left wants a target, a target that arrived wants a source: the share of each pair.
+        share = weights / (_BROUGHT + np.maximum(weights.sum(axis=0)[None], weights.sum(axis=1)[:, None]))
+        source, target = linear_sum_assignment(-share)
+        kept = share[source, target] >= _SURE
+        source, target = source[kept], target[kept]
+        before[target], sure[target] = source, share[source, target]
+        elsewhere = np.minimum(share.sum(axis=1), 1.0)
+    return Links(before, sure, elsewhere)
+
+
+def _weights(kin: Kin) -> FloatArray:
+    """(n, n) how well stay j goes on from stay i, 0 where it cannot."""
+    gone = kin.left > _GONE
+    follows = kin.last[:, None] <= kin.first[None] + _OVERLAP_NS
+    unseen = kin.looked[:, None] <= kin.first[None]  # nobody has looked whether the old one is still there
+    # At a place that was seen empty something arrived; at one where nobody had looked, it may always have been.
+    since = np.maximum(kin.first[None] - kin.last[:, None], 0) * 1e-9
+    news = np.where(kin.empty[None] > 0, 1.0, 1 - np.exp(-kin.leaving * since))
+    out = np.where(follows & gone[:, None], 1.0, np.where(follows & unseen & ~gone[:, None], news, 0.0))
+    np.fill_diagonal(out, 0.0)
+    for i, j in np.argwhere(out > 0).tolist():
+        one, other = kin.vectors[i], kin.vectors[j]
+        if one is not None and other is not None and len(one) == len(other):
+            cosine = one @ other / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-9)
+            out[i, j] *= float(np.exp(_SHARPNESS * (cosine - _ALIKE)))
+    return out
