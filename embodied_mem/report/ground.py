@@ -1,4 +1,4 @@
-"""The top-down picture of what was seen: depth views and clouds of the records, projected onto the floor plane."""
+"""The top-down picture of what was seen: an occupancy map of depth views and clouds, seen from above."""
 
 from __future__ import annotations
 
@@ -8,41 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.geometry import FloatArray, pose_matrix, transform_points
+from embodied_mem.octree.tree import Octree
 from embodied_mem.records.observation import Observation
 from embodied_mem.report.model import Ground
 
 _CELLS = 360  # along the longer side
-_SMALLEST_CELL = 0.03  # metres
+_SMALLEST_CELL = 0.05  # metres
 _FLOOR_BAND = 0.15  # metres above the lowest surface
 _CEILING = 2.1  # metres above the lowest surface: what is higher would hide the rooms
-_MOST_POINTS = 3_000_000
-_MOST_RAYS = 100_000
-_CLEAR_REACH = 6.0  # metres: how far along a ray space is shown as seen
+_REACH = 8.0  # metres: a ray clears space no farther
 
 
 def ground_of(observations: Iterable[Observation]) -> Ground | None:
     """The picture, or None when no record holds depth or a cloud. Clouds are used where they were loaded."""
-    parts, origins = [], []
-    for obs in observations:
-        if len(points := seen_points(obs)):
-            parts.append(points)
-            origins.append(np.broadcast_to(obs.position, points.shape))
-    if not parts:
+    scans = [(obs.position, points) for obs in observations if len(points := seen_points(obs))]
+    if not scans:
         return None
-    points, origin = np.concatenate(parts), np.concatenate(origins)
-    thin = slice(None, None, 1 + len(points) // _MOST_POINTS)
-    points, origin = points[thin], origin[thin]
-    height = points[:, 2] - np.percentile(points[:, 2], 1)
-    flat = np.percentile(height, 99) < 2 * _FLOOR_BAND  # a 2-D laser: everything it hits is an obstacle
-    solid = np.ones(len(points), dtype=bool) if flat else (height >= _FLOOR_BAND) & (height < _CEILING)
-    shown = points[solid | (height < _CEILING), :2]
+    points = np.concatenate([points for _, points in scans])
+    lowest = float(np.percentile(points[:, 2], 1))
+    flat = float(np.percentile(points[:, 2], 99)) - lowest < 2 * _FLOOR_BAND  # a 2-D laser: all it hits is an obstacle
+    shown = points[points[:, 2] < lowest + _CEILING, :2]
     low, high = np.percentile(shown, 0.2, axis=0), np.percentile(shown, 99.8, axis=0)
-    cell = max(float((high - low).max()) / _CELLS, _SMALLEST_CELL)
-    shape = np.maximum(np.ceil((high - low) / cell).astype(int), 1)
-    walls = 1 - np.exp(-_counts(points[solid, :2], low, cell, shape) / 2)
-    rays = slice(None, None, 1 + len(points) // _MOST_RAYS)
-    clear = _counts(_along(origin[rays, :2], points[rays, :2], cell), low, cell, shape) > 0
-    return Ground(walls.astype(np.float32), clear.astype(np.float32), low, low + shape * cell)
+    tree = Octree(max(float((high - low).max()) / _CELLS, _SMALLEST_CELL))
+    for position, scan in scans:
+        tree.insert(scan, origin=position, max_range=_REACH)
+    above_floor = lowest - _FLOOR_BAND if flat else lowest + _FLOOR_BAND
+    solid = tree.project(above_floor, lowest + _CEILING, low, high)
+    known = tree.project(lowest - _FLOOR_BAND, lowest + _CEILING, low, high).cells >= 0
+    corner = solid.origin + np.array(solid.cells.shape[::-1]) * solid.resolution
+    walls = (solid.cells == 100).astype(np.float32)
+    return Ground(walls[::-1], known[::-1].astype(np.float32), solid.origin, corner)
 
 
 def seen_points(obs: Observation) -> FloatArray:
@@ -66,23 +61,3 @@ def _grid_points(depth: NDArray[np.uint16], fov_h: float, fov_v: float) -> Float
     planar = reach * np.cos(elevation[i])
     columns = [planar * np.cos(azimuth[j]), planar * np.sin(azimuth[j]), reach * np.sin(elevation[i])]
     return np.stack(columns, axis=1)
-
-
-def _along(starts: FloatArray, ends: FloatArray, cell: float) -> FloatArray:
-    """(n, 2) rays -> (m, 2) points on them, about a cell apart, up to the reach."""
-    steps = ends - starts
-    length = np.minimum(np.linalg.norm(steps, axis=1), _CLEAR_REACH)
-    count = np.maximum((length / cell).astype(int), 1)
-    ray = np.repeat(np.arange(len(starts)), count)
-    nth = np.arange(len(ray)) - np.repeat(np.cumsum(count) - count, count)
-    share = nth * cell / np.maximum(np.linalg.norm(steps, axis=1), cell)[ray]
-    return np.asarray(starts[ray] + steps[ray] * share[:, None])
-
-
-def _counts(points: FloatArray, low: FloatArray, cell: float, shape: NDArray[np.int64]) -> FloatArray:
-    """(n, 2) points -> (rows, cols) of how many fall into each cell, +y up."""
-    index = np.floor((points - low) / cell).astype(int)
-    index = index[((index >= 0) & (index < shape)).all(axis=1)]
-    cols, rows = (int(value) for value in shape)
-    flat = (rows - 1 - index[:, 1]) * cols + index[:, 0]
-    return np.bincount(flat, minlength=rows * cols).reshape(rows, cols).astype(np.float64)
