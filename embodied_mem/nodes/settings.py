@@ -96,6 +96,35 @@ class RecallSettings:
 
 
 @dataclass(frozen=True)
+class SpatialSettings:
+    """Parameters of `spatial`."""
+
+    embedder: str = parameter(
+        "auto", "What turns words about places into vectors, once somebody asks: as in record.", choices=EMBEDDERS
+    )
+    resolution: float = parameter(0.1, "Metres: the edge of a voxel.", low=0.01, high=10.0)
+    memory_mb: float = parameter(
+        0.0, "Megabytes for each map; beyond, what was seen longest ago goes. 0 = no limit.", low=0.0
+    )
+    checkpoints: str = parameter("", "Folder of the maps' checkpoints; empty = a restart reads every cloud again.")
+    grid_min_z: float = parameter(0.1, "Metres: what is lower is no obstacle on the occupancy grid.")
+    grid_max_z: float = parameter(1.8, "Metres: what is higher is no obstacle there.")
+    publish_period: float = parameter(1.0, "Seconds between maps, made only when somebody looks.", low=0.1)
+    place_distance: float = parameter(2.0, "Metres to the next place at least.", above=0.0)
+    place_likeness: float = parameter(
+        0.85, "Cosine of what was remembered there and here from which it is the same place.", low=-1.0, high=1.0
+    )
+    landmark_score: float = parameter(0.35, "Detections with a lower score are no landmarks.", low=0.0, high=1.0)
+    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
+    fetch_timeout: float = parameter(
+        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
+    )
+    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
+    read_to_timeout: float = parameter(5.0, "Seconds a request waits until its read_to is in the maps.", above=0.0)
+    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
+
+
+@dataclass(frozen=True)
 class SimSettings:
     """Parameters of `sim`."""
 
@@ -129,7 +158,8 @@ class ManagerSettings:
     """Parameters of `manager`."""
 
     nodes: tuple[str, ...] = parameter(
-        ("record", "recall", "perception"), "Nodes to bring up, in this order, in the manager's own namespace."
+        ("record", "recall", "spatial", "perception"),
+        "Nodes to bring up, in this order, in the manager's own namespace.",
     )
     autostart: bool = parameter(True, "Bring them up without being asked.")
     heartbeat_timeout: float = parameter(8.0, "Seconds of silence after which a node counts as hung.", above=1.5)
@@ -142,7 +172,8 @@ class StackSettings:
     """Parameters of `stack`, which holds the other nodes in one process."""
 
     nodes: tuple[str, ...] = parameter(
-        ("record", "recall", "perception"), "Nodes to hold, brought up in this order, in the stack's own namespace."
+        ("record", "recall", "spatial", "perception"),
+        "Nodes to hold, brought up in this order, in the stack's own namespace.",
     )
 
 
@@ -150,6 +181,7 @@ SETTINGS: dict[str, type] = {
     "record": RecordSettings,
     "perception": PerceptionSettings,
     "recall": RecallSettings,
+    "spatial": SpatialSettings,
     "sim": SimSettings,
     "manager": ManagerSettings,
     "stack": StackSettings,

@@ -21,7 +21,7 @@ OF_THE_SIMULATOR: dict[str, Any] = {
 }
 # The same for recorded frames: odom is the camera's own pose, and boxes are those of perception's own detector, if any.
 OF_RECORDED_FRAMES: dict[str, Any] = {"reliability": "reliable"}
-ORDER = ("record", "recall", "perception", "sim")  # in which they are brought up
+ORDER = ("record", "recall", "spatial", "perception", "sim")  # in which they are brought up
 
 
 def stack(

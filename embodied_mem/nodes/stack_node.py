@@ -26,6 +26,7 @@ from embodied_mem.nodes.perception_node import PerceptionNode
 from embodied_mem.nodes.recall_node import RecallNode
 from embodied_mem.nodes.record_node import RecordNode
 from embodied_mem.nodes.settings import StackSettings
+from embodied_mem.nodes.spatial_node import SpatialNode
 from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.stack import ORDER
 
@@ -76,6 +77,8 @@ class StackNode(Node):
             return RecallNode(memory=None if record is None else lambda: record.memory, **kwargs)
         if name == "perception":
             return PerceptionNode(deliver=None if record is None else record.observe, **kwargs)
+        if name == "spatial":
+            return SpatialNode(**kwargs)
         from embodied_mem.nodes.sim_node import SimNode
 
         return SimNode(**kwargs)

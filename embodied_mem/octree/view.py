@@ -56,15 +56,15 @@ class OccupancyView:
         self._lock = threading.Lock()  # of what `apply` has noted for `work`
         self._brought: dict[str, list[int]] = defaultdict(list)
         self._changed = False
+        self._noted = 0  # clouds and commands
         self._heard: OrderedDict[int, NDArray[np.float32]] = OrderedDict()  # clouds that came with entries
         self._read: dict[int, NDArray[np.float32] | None] = {}  # those asked for; None: there is none any more
 
     @property
     def behind(self) -> int:
-        """Sweeps that are known of and not folded in yet."""
+        """Sweeps that are known of and not folded in yet, and commands that were not looked at yet."""
         with self._lock:
-            noted = sum(len(seqs) for seqs in self._brought.values())
-        return noted + sum(fold.behind for fold in list(self._folds.values()))
+            return self._noted + sum(fold.behind for fold in list(self._folds.values()))
 
     def map(self, map_id: str) -> Octree:
         """The map as far as it was folded. Raises UnknownMapError, NotFoundError when no cloud of it was seen."""
@@ -83,8 +83,11 @@ class OccupancyView:
                 if entry.seq <= self.watermark:
                     continue
                 self.watermark = entry.seq
-                self._changed |= entry.kind is Kind.COMMAND
-                if entry.observation is not None and entry.has_cloud:
+                if entry.kind is Kind.COMMAND:
+                    self._changed = True
+                    self._noted += 1
+                elif entry.observation is not None and entry.has_cloud:
+                    self._noted += 1
                     self._brought[entry.observation.map_id].append(entry.seq)
                     if entry.observation.cloud is not None:
                         self._heard[entry.seq] = entry.observation.cloud
@@ -131,11 +134,13 @@ class OccupancyView:
 
     def _compare(self) -> None:
         with self._lock:
-            brought, changed = self._brought, self._changed
+            brought, changed, noted = self._brought, self._changed, self._noted
             self._brought, self._changed = defaultdict(list), False
         for map_id in {*brought, *(self._folds if changed else ())}:
             fold = self._folds[map_id] if map_id in self._folds else self._begin(map_id)
             (fold.compare if changed else fold.extend)(self._index, brought[map_id])
+        with self._lock:  # only now: nobody is to think that the maps are made of everything
+            self._noted -= noted
 
     def _begin(self, map_id: str) -> MapFold:
         folder = None if self._folder is None else self._folder / _folder_name(map_id)

@@ -125,6 +125,15 @@ def tombstone(seq: int, logged_ns: int) -> Row:
     return pack(Entry(seq, Kind.TOMBSTONE, logged_ns))[0]
 
 
+def without_cloud(entry: Entry) -> Entry:
+    """The entry with its cloud and thumbnail left out, and the name of the cloud in its place."""
+    obs = entry.observation
+    if obs is None or (obs.cloud is None and not obs.thumbnail):
+        return entry
+    name = entry.cloud if obs.cloud is None else blob_name(encode_cloud(obs.cloud))
+    return replace(entry, observation=replace(obs, cloud=None, thumbnail=b""), cloud=name)
+
+
 def without_blobs(row: Row, names: Collection[str] | None = None) -> Row:
     """The row of an observation without its cloud and thumbnail (or those of these names); any other as it is."""
     if row.kind != Kind.OBSERVATION:

@@ -63,6 +63,11 @@ class Scene:
         answer = self._cast.cast_rays(self._core.Tensor(rays), nthreads=self.threads)
         return answer["t_hit"].numpy(), answer["primitive_ids"].numpy()
 
+    def distance(self, points: FloatArray) -> FloatArray:
+        """(n, 3) -> (n,) metres to the nearest surface."""
+        tensor = self._core.Tensor(np.ascontiguousarray(points, dtype=np.float32))
+        return np.asarray(self._cast.compute_distance(tensor, nthreads=self.threads).numpy(), dtype=np.float64)
+
     def sees(self, eyes: FloatArray, targets: FloatArray) -> NDArray[np.bool_]:
         """(v, 3) and (t, 3) -> (v, t): nothing stands between the eye and the target."""
         rays = np.empty((len(eyes), len(targets), 6), dtype=np.float32)

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 import embodied_mem
 
 ROOT = Path(__file__).resolve().parents[2]
-NODES = ["manager_node", "perception_node", "recall_node", "record_node", "sim_node", "stack_node"]
+NODES = ["manager_node", "perception_node", "recall_node", "record_node", "sim_node", "spatial_node", "stack_node"]
 OPTIONAL = [
     "rclpy",
     "embodied_mem_msgs",

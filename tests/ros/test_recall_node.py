@@ -83,7 +83,8 @@ def test_a_writer_that_lost_a_tail_makes_it_read_anew(graph: Graph, tmp_path: Pa
     other = graph.up(RecordNode, {"memory": str(tmp_path / "b"), **SMALL})  # the same numbers, other entries
     for words in ("uno", "due"):
         other.memory.remember(seen(words))
-    until(lambda: recall._log.follower.counters["rebuilt"] == 1 and recall._log.follower.caught_up, "the view was made anew")
+    follower = recall._log.follower
+    until(lambda: follower.counters["rebuilt"] == 1 and follower.caught_up, "the view was made anew")
     until(lambda: recall._log.follower.view.watermark == 3, "the other log was read")
     client.wrote = 0
     assert [hit.caption for hit in client.query(k=9).hits] == ["due", "uno"]

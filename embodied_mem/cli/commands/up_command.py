@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     folder = folder_of(args).resolve()
     if folder.is_dir() and is_held(folder):
         raise StorageError(f"The memory in {folder} is being written already: are the nodes running?")
-    nodes = ("record", "recall", "perception", *(["sim"] if args.sim or args.frames else []))
+    nodes = ("record", "recall", "spatial", "perception", *(["sim"] if args.sim or args.frames else []))
     processes = stack(
         nodes,
         parameters=_parameters(args, folder),
@@ -100,6 +100,7 @@ def _parameters(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, A
         from embodied_mem.cli.simulated import played_parameters
 
         found = played_parameters(folder, args.frames)
+    found["spatial"] = {"checkpoints": str(folder / "views")}
     if args.detector is not None:
         from embodied_mem.cli.sources import names_beside
 

@@ -15,7 +15,7 @@ from embodied_mem.geometry import pose_matrix
 
 SECOND = 1_000_000_000
 _MAX_SEC = 2**31 - 1
-_CODES = {"B": "u1", "H": "<u2", "f": "<f4", "d": "<f8", "Q": "<u8"}
+_CODES = {"b": "i1", "B": "u1", "H": "<u2", "f": "<f4", "d": "<f8", "q": "<i8", "Q": "<u8"}
 
 
 def stamp_to_ns(stamp: Time) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from embodied_mem.errors import BadInputError, EmbodiedMemError
 from embodied_mem.nodes.conversions.basics import typed_array
-from embodied_mem.records.entry import Entry, Row, pack, unpack
+from embodied_mem.records.entry import Entry, Row, pack, unpack, without_cloud
 
 _VERSION = 1
 
@@ -23,12 +23,9 @@ def pack_entries(entries: Sequence[Entry], *, blobs: bool) -> array[Any]:
     for entry in entries:
         obs = entry.observation
         vector, model = b"", ""
-        if obs is not None:
-            if obs.vector is not None:
-                vector, model = np.asarray(obs.vector, dtype="<f4").tobytes(), obs.vector_model
-            if not blobs:
-                entry = replace(entry, observation=replace(obs, cloud=None, thumbnail=b""))
-        row, files = pack(entry)
+        if obs is not None and obs.vector is not None:
+            vector, model = np.asarray(obs.vector, dtype="<f4").tobytes(), obs.vector_model
+        row, files = pack(entry if blobs else without_cloud(entry))
         items.append((row, files, vector, model))
     return typed_array("B", msgpack.packb((_VERSION, items)))
 

@@ -1,0 +1,173 @@
+"""The services of the spatial node about places, ways between them, and poses to go to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from embodied_mem_msgs.srv import GoalNear, PlanRoute, RecallPlace
+from numpy.typing import NDArray
+
+from embodied_mem.errors import BadInputError, UnreachableError
+from embodied_mem.inference.select import default_embedder
+from embodied_mem.nodes.conversions import places
+from embodied_mem.nodes.conversions.answers import evidence_of_hit
+from embodied_mem.nodes.conversions.basics import make_pose, ns_to_stamp, point
+from embodied_mem.recall import going
+from embodied_mem.recall.places import PlacesFound, recall_places
+from embodied_mem.records.query import Query
+from embodied_mem.topology.goal_near import NearSettings, Target
+from embodied_mem.topology.routes import Route, ToLandmark, ToPosition
+from embodied_mem.topology.view import ToRecord
+
+if TYPE_CHECKING:
+    from embodied_mem.nodes.spatial_node import SpatialNode
+    from embodied_mem.nodes.spatial_view import SpatialView
+
+_MOST_ROUTES = 10
+_MOST_PLACES = 1000
+
+
+class RouteServices:
+    """What there is no way to is an answer (`found` is false, with the reason), and no error."""
+
+    def __init__(self, node: SpatialNode) -> None:
+        self._node = node
+        node.serve(PlanRoute, "plan_route", self._plan_route)
+        node.serve(RecallPlace, "recall_place", self._recall_place)
+        node.serve(GoalNear, "goal_near", self._goal_near)
+
+    async def _plan_route(self, request: Any, response: Any) -> None:
+        view, map_id = await self._view(request, response)
+        goal = places.goal_of(request, map_id)
+        if not 1 <= request.routes <= _MOST_ROUTES:
+            raise BadInputError(f"{request.routes} routes were asked for: between 1 and {_MOST_ROUTES} can be had.")
+        start = ToPosition(self._start(view, request, map_id), map_id)
+        try:
+            routes = _routes(view, start, goal, request.routes)
+        except UnreachableError as error:
+            response.found, response.reason = False, str(error)
+            return
+        graph, stamp = view.places.graph, self._node.now_ns()
+        response.found, response.reason = True, _why(routes[0], goal)
+        response.routes = [places.route_msg(graph, route, self._node.frame, stamp) for route in routes]
+        response.evidence = self._evidence(view, map_id, _records_of(view, routes[0], goal))
+
+    async def _recall_place(self, request: Any, response: Any) -> None:
+        view, map_id = await self._view(request, response)
+        if not 1 <= request.k <= _MOST_PLACES or not request.radius >= 0:
+            raise BadInputError(f"k must be between 1 and {_MOST_PLACES}, and radius 0 (any) or more metres.")
+        position = places.position_if(request.use_position, request.position, "position")
+
+        def find() -> PlacesFound:
+            if request.text.strip():
+                view.embedder = view.embedder or default_embedder(self._node.parameters.embedder)
+            return recall_places(
+                view, view.places.graph, map_id, k=request.k, landmark=request.landmark, text=request.text,
+                position=position, radius=request.radius,
+            )  # fmt: skip
+
+        found = await self._node.thought(find)
+        response.frame_id = self._node.frame
+        response.found, response.reason = bool(found.places), found.reason
+        response.places = [
+            places.place_msg(view.places.graph.place(place), score)
+            for place, score in zip(found.places, found.scores, strict=True)
+        ]
+
+    async def _goal_near(self, request: Any, response: Any) -> None:
+        view, map_id = await self._view(request, response)
+        settings = NearSettings(
+            radius=request.robot_radius, height=request.robot_height, eye=request.sensor_height,
+            nearest=request.min_distance, farthest=request.max_distance,
+            best=float(np.clip(1.0, request.min_distance, request.max_distance)),
+        )  # fmt: skip
+        chosen = places.one_of(
+            {"label": bool(request.label.strip()), "record": request.record > 0, "position": request.use_position}
+        )
+        start = self._start(view, request, map_id)
+        space = view.occupancy.map(map_id)
+        position = places.position_if(request.use_position, request.position, "position")
+
+        def find() -> tuple[going.Sought, going.Going]:
+            if chosen == "label":
+                sought = going.thing(view, request.label.strip().lower(), map_id)
+            elif position is not None:
+                sought = going.Sought(Target.at(position), "It is the point that was given.")
+            else:
+                sought = going.shown(view, int(request.record), map_id)
+            return sought, going.go_to(space, view.places, sought, start, settings, map_id=map_id, floor=request.floor)
+
+        try:
+            sought, found = await self._node.thought(find)
+        except UnreachableError as error:
+            response.found, response.reason = False, str(error)
+            return
+        self._fill_goal(view, map_id, response, sought, found)
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _fill_goal(
+        self, view: SpatialView, map_id: str, response: Any, sought: going.Sought, found: going.Going
+    ) -> None:
+        pose, stamp = found.pose, self._node.now_ns()
+        response.found = True
+        response.reason = (
+            f"{sought.why} From {pose.distance:.1f} m away {100 * pose.seen:.0f} % of it is in view, with "
+            f"{pose.clearance:.2f} m of room, {pose.way:.1f} m to go."
+        )
+        for message in (response.goal, response.target):
+            message.header.stamp, message.header.frame_id = ns_to_stamp(stamp), self._node.frame
+        response.goal.pose = make_pose(pose.position, pose.orientation)
+        response.target.point = point(sought.target.center)
+        if found.route is not None:
+            response.route = places.route_msg(view.places.graph, found.route, self._node.frame, stamp)
+        response.evidence = self._evidence(view, map_id, sought.records)
+
+    async def _view(self, request: Any, response: Any) -> tuple[SpatialView, str]:
+        """The view and the map that a request is about; says in the response which it is. Raises UnknownMapError."""
+        view = await self._node.settled(request.read_to)
+        map_id = view.index.maps.resolve(request.map_id)
+        response.map_id, response.watermark = map_id, view.watermark
+        return view, map_id
+
+    @staticmethod
+    def _start(view: SpatialView, request: Any, map_id: str) -> NDArray[np.float64]:
+        given = places.position_if(request.use_start, request.start, "start")
+        return going.standing(view, map_id) if given is None else given
+
+    @staticmethod
+    def _evidence(view: SpatialView, map_id: str, records: Sequence[int]) -> list[Any]:
+        if not records:
+            return []
+        found = view.query(Query(seqs=np.array(records, dtype=np.int64), map_id=map_id, k=len(records)))
+        return [evidence_of_hit(hit) for hit in found.hits]
+
+
+def _routes(view: SpatialView, start: ToPosition, goal: Any, count: int) -> list[Route]:
+    if count == 1 or isinstance(goal, ToLandmark | ToRecord):
+        first = view.places.route(start, goal)
+        if count == 1:
+            return [first]
+        goal = int(first.places[-1])
+    return view.places.router.alternatives(start, goal, count)
+
+
+def _why(route: Route, goal: Any) -> str:
+    if isinstance(goal, ToLandmark):
+        choices = {"nearest": "the nearest", "recent": "the one seen last", "often": "the one seen most often"}
+        return f"It leads to the place from which {route.landmark!r} was seen, {choices[goal.choice]} by way."
+    if route.after > 0.01:
+        return f"It leads to the known place nearest to the goal, {route.after:.1f} m from it."
+    return "It leads to the place that was asked for."
+
+
+def _records_of(view: SpatialView, route: Route, goal: Any) -> list[int]:
+    """The records that the goal rests on, newest last."""
+    if isinstance(goal, ToRecord):
+        return [goal.record]
+    place = view.places.graph.place(int(route.places[-1]))
+    if isinstance(goal, ToLandmark):
+        return [landmark.record for landmark in place.landmarks if landmark.name == route.landmark and landmark.record]
+    return [int(seq) for seq in place.records[-3:]]

@@ -1,0 +1,39 @@
+"""What the spatial node reads the log into: the record index, and on it the occupancy maps and the places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from embodied_mem.nodes.settings import SpatialSettings
+from embodied_mem.octree.view import OccupancyView
+from embodied_mem.records.entry import Entry
+from embodied_mem.records.view import RecordView
+from embodied_mem.topology.places import PlaceSettings
+from embodied_mem.topology.view import TopologyView
+
+_MEGABYTE = 1_000_000
+
+
+class SpatialView(RecordView):
+    """A `RecordView` with `occupancy` and `places`, which read each entry after the index."""
+
+    def __init__(self, settings: SpatialSettings, clock: Callable[[], int]) -> None:
+        super().__init__(clock=clock)
+        self.occupancy = OccupancyView(
+            self.index,
+            resolution=settings.resolution,
+            budget_bytes=int(settings.memory_mb * _MEGABYTE) or None,
+            folder=Path(settings.checkpoints).expanduser() if settings.checkpoints else None,
+        )
+        places = PlaceSettings(
+            near=settings.place_distance,
+            reach=2.5 * settings.place_distance,
+            alike=settings.place_likeness,
+        )
+        self.places = TopologyView(self.index, places, min_score=settings.landmark_score, clock=clock)
+
+    def apply(self, entries: Sequence[Entry]) -> None:
+        super().apply(entries)
+        self.occupancy.apply(entries)
+        self.places.apply(entries)

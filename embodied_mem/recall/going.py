@@ -1,0 +1,97 @@
+"""Where to go to see a thing: from a target in memory's words to a pose that a robot can reach, and the way there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embodied_mem.errors import BadInputError, NotFoundError, UnreachableError
+from embodied_mem.objects.locate import locate
+from embodied_mem.records.query import Query
+from embodied_mem.records.view import RecordView
+from embodied_mem.topology.goal_near import Entrance, FreeSpace, GoalNear, NearPose, NearSettings, Target, entrances
+from embodied_mem.topology.routes import Route, ToPosition
+from embodied_mem.topology.view import TopologyView
+
+FloatArray = NDArray[np.float64]
+_MOST_EVIDENCE = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sought:
+    """A target, why it is there, and the records that say so."""
+
+    target: Target
+    why: str
+    records: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Going:
+    """A pose near the target, and the way to the place from which it is reached (None: it is reached directly)."""
+
+    pose: NearPose
+    route: Route | None
+
+
+def thing(view: RecordView, label: str, map_id: str) -> Sought:
+    """Where memory believes that a thing is. Raises NotFoundError with what is known instead."""
+    found = locate(view.index, label, Query(map_id=map_id))
+    if not found.labels:
+        raise NotFoundError(f"Nothing called {label!r} was ever detected.")
+    if not found.here:
+        gone = found.gone
+        raise NotFoundError(
+            f"No {label} is believed to be there now: "
+            + (f"the last one was gone from ({_xy(gone[0].position)})." if gone else "what was detected is too little.")
+        )
+    best = found.here[0]
+    why = f"The {label} is believed to be at ({_xy(best.position)}) with probability {best.present:.2f}."
+    return Sought(Target.at(best.position, best.extent), why, best.evidence[:_MOST_EVIDENCE])
+
+
+def shown(view: RecordView, record: int, map_id: str) -> Sought:
+    """What a record shows: its surest detection, else where it was made. Raises NotFoundError, BadInputError."""
+    obs = view.get(record).observation
+    if obs.map_id != map_id:
+        raise BadInputError(f"Record {record} is of the map {obs.map_id!r}, not of {map_id!r}.")
+    if not len(obs.detections):
+        return Sought(Target.at(obs.position), f"Record {record} was made there.", (record,))
+    i = int(np.argmax(obs.detections.scores))
+    box = Target.at(obs.detections.centers[i], obs.detections.sizes[i], float(obs.detections.yaws[i]))
+    return Sought(box, f"Record {record} shows a {obs.detections.labels[i]} there.", (record,))
+
+
+def standing(view: RecordView, map_id: str) -> FloatArray:
+    """(3,) where the newest record of a map was made. Raises NotFoundError."""
+    hits = view.query(Query(map_id=map_id, k=1)).hits
+    if not hits:
+        raise NotFoundError(f"There is no record of the map {map_id!r} yet, so nobody knows where the robot is.")
+    return np.array(hits[0].record.observation.position)
+
+
+def go_to(
+    space: FreeSpace, places: TopologyView, sought: Sought, start: FloatArray, settings: NearSettings, *,
+    map_id: str, floor: float = 0.0,
+) -> Going:  # fmt: skip
+    """The best pose for seeing what is sought, for a robot at start (3,). Raises UnreachableError with the reason."""
+    router = places.router
+    graph = router.graph
+    mine = graph.in_map(map_id)
+    doors = [Entrance(start)]
+    if len(mine):
+        ways = router.distances(ToPosition(start, map_id))[mine]
+        doors += entrances(graph.positions.data[mine], ways, sought.target)
+    pose = GoalNear(space, settings).find(sought.target, doors, floor=floor)
+    if not len(mine):
+        return Going(pose, None)
+    try:
+        return Going(pose, router.route(ToPosition(start, map_id), ToPosition(pose.position, map_id)))
+    except UnreachableError:  # it is reached through free space alone
+        return Going(pose, None)
+
+
+def _xy(center: FloatArray) -> str:
+    return ", ".join(f"{value:.1f}" for value in center[:2])
