@@ -11,7 +11,7 @@ from embodied_mem.cli.console import Console
 from embodied_mem.cli.embedding import DeferredEmbedder
 from embodied_mem.cli.filters import Where
 from embodied_mem.cli.shape import Shape, answer_shape, hit_shape
-from embodied_mem.errors import BadInputError
+from embodied_mem.errors import BadInputError, UnreachableError
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
 
@@ -58,6 +58,33 @@ class DirectBackend:
         from embodied_mem.recall.recall import Recall
 
         return answer_shape(Recall(self.memory).locate(label, self._typed(where)))
+
+    def goto(self, label: str, *, start: tuple[float, ...] | None, map_id: str, radius: float, eye: float) -> Shape:
+        import numpy as np
+
+        from embodied_mem.recall import going
+        from embodied_mem.topology.goal_near import NearSettings
+        from embodied_mem.topology.words import in_words
+
+        space, places = going.explored(self.memory)
+        name = self.memory.index.maps.resolve(map_id)
+        sought = going.thing(self.memory, label, name)
+        here = going.standing(self.memory, name) if start is None else np.array(start)
+        settings = NearSettings(radius=radius, eye=eye)
+        try:
+            found = going.go_to(space.map(name), places, sought, here, settings, map_id=name)
+        except UnreachableError as error:
+            return {"found": False, "reason": str(error)}
+        return {
+            "found": True,
+            "reason": f"{sought.why} {found.why}",
+            "map_id": name,
+            "position": found.pose.position.tolist(),
+            "heading": found.pose.heading,
+            "target": sought.target.center.tolist(),
+            "instructions": "" if found.route is None else in_words(places.graph, found.route),
+            "evidence": list(sought.records),
+        }
 
     def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape:
         if not seqs and where.empty:

@@ -21,6 +21,7 @@ COMMANDS = (
     "ask",
     "query",
     "locate",
+    "goto",
     "records",
     "replay",
     "import",

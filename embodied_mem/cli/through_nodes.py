@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from types import TracebackType
 from typing import Any
@@ -45,6 +46,22 @@ class NodesBackend:
 
     def locate(self, label: str, where: Where) -> Shape:
         return answer_shape(self._client.locate(label, when=where.when, **_restrictions(where)))
+
+    def goto(self, label: str, *, start: tuple[float, ...] | None, map_id: str, radius: float, eye: float) -> Shape:
+        response = self._client.goal_near(label, start=start, map_id=map_id, robot_radius=radius, sensor_height=eye)
+        if not response.found:
+            return {"found": False, "reason": response.reason}
+        pose, target = response.goal.pose, response.target.point
+        return {
+            "found": True,
+            "reason": response.reason,
+            "map_id": response.map_id,
+            "position": [pose.position.x, pose.position.y, pose.position.z],
+            "heading": 2 * math.atan2(pose.orientation.z, pose.orientation.w),
+            "target": [target.x, target.y, target.z],
+            "instructions": response.route.instructions,
+            "evidence": [int(item.seq) for item in response.evidence],
+        }
 
     def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape:
         if not seqs and where.empty:

@@ -21,7 +21,19 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from embodied_mem_msgs.srv import Ask, Correct, Forget, GetRecords, Locate, ReAnchor, Remember, SetMap, Undo
+from embodied_mem_msgs.srv import (
+    Ask,
+    Correct,
+    Forget,
+    GetRecords,
+    GoalNear,
+    Locate,
+    PlanRoute,
+    ReAnchor,
+    Remember,
+    SetMap,
+    Undo,
+)
 from embodied_mem_msgs.srv import Query as QuerySrv
 from geometry_msgs.msg import PoseStamped, Quaternion, Transform, Vector3
 from numpy.typing import ArrayLike
@@ -33,7 +45,7 @@ from std_srvs.srv import Trigger
 
 from embodied_mem import errors
 from embodied_mem.geometry import quaternion_from_matrix
-from embodied_mem.nodes.conversions.basics import make_pose
+from embodied_mem.nodes.conversions.basics import make_pose, point
 from embodied_mem.nodes.conversions.observations import observation_to_msg
 from embodied_mem.nodes.conversions.packed import unpack_entries
 from embodied_mem.nodes.conversions.queries import filter_from_query, request_from_query
@@ -54,7 +66,15 @@ _ERRORS: dict[int, type[errors.EmbodiedMemError]] = {
 }  # fmt: skip
 _RETRY_S = 0.1
 _FIRST_PATIENCE_S = 1.0  # a request to a node that was just killed is lost: asked again after this, then after twice it
-_REPEATABLE = ("query", "locate", "ask", "get_records", "remember")  # remember: a repetition is folded into the first
+_REPEATABLE = (
+    "query",
+    "locate",
+    "ask",
+    "goal_near",
+    "plan_route",
+    "get_records",
+    "remember",
+)  # remember: a repetition is folded into the first
 _UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -201,6 +221,21 @@ class MemoryClient:
         """Where the thing with this label is."""
         request = Locate.Request(label=label, filter=filter_from_query(Query(**restrictions), when), read_to=self.wrote)
         return answer_of(self.call(Locate, "locate", request).answer)
+
+    def goal_near(self, label: str, *, start: ArrayLike | None = None, map_id: str = "", **robot: float) -> Any:
+        """A pose from which the thing is seen, and the way there: the response of GoalNear, whose `found` may be false.
+
+        start (3,): where the robot is (default: where the newest record was made); robot: further fields of the request
+        """
+        request = GoalNear.Request(label=label, map_id=map_id, read_to=self.wrote, **robot)
+        if start is not None:
+            request.use_start, request.start = True, point(start)
+        return self.call(GoalNear, "goal_near", request)
+
+    def plan_route(self, landmark: str = "", **fields: Any) -> Any:
+        """A way to where a landmark was seen, or to what the request's other fields say: the response of PlanRoute."""
+        request = PlanRoute.Request(goal_landmark=landmark, read_to=self.wrote, **fields)
+        return self.call(PlanRoute, "plan_route", request)
 
     def ask(
         self, question: str, *, robot: tuple[ArrayLike, ArrayLike] | None = None, map_id: str = "", as_of: int = 0

@@ -113,10 +113,7 @@ class RouteServices:
     ) -> None:
         pose, stamp = found.pose, self._node.now_ns()
         response.found = True
-        response.reason = (
-            f"{sought.why} From {pose.distance:.1f} m away {100 * pose.seen:.0f} % of it is in view, with "
-            f"{pose.clearance:.2f} m of room, {pose.way:.1f} m to go."
-        )
+        response.reason = f"{sought.why} {found.why}"
         for message in (response.goal, response.target):
             message.header.stamp, message.header.frame_id = ns_to_stamp(stamp), self._node.frame
         response.goal.pose = make_pose(pose.position, pose.orientation)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError, NotFoundError, UnreachableError
 from embodied_mem.objects.locate import locate
+from embodied_mem.octree.view import OccupancyView
+from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import RecordView
 from embodied_mem.topology.goal_near import Entrance, FreeSpace, GoalNear, NearPose, NearSettings, Target, entrances
@@ -17,6 +19,7 @@ from embodied_mem.topology.view import TopologyView
 
 FloatArray = NDArray[np.float64]
 _MOST_EVIDENCE = 5
+_BATCH = 1000  # entries read at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,26 @@ class Going:
 
     pose: NearPose
     route: Route | None
+
+    @property
+    def why(self) -> str:
+        """What speaks for the pose."""
+        return (
+            f"From {self.pose.distance:.1f} m away {100 * self.pose.seen:.0f} % of it is in view, with "
+            f"{self.pose.clearance:.2f} m of room, {self.pose.way:.1f} m to go."
+        )
+
+
+def explored(memory: RecordMemory) -> tuple[OccupancyView, TopologyView]:
+    """The maps and the places of a memory, made now from its log: some seconds for an hour's clouds."""
+    space, places = OccupancyView(memory.index), TopologyView(memory.index, clock=memory.clock)
+    first = 1
+    while entries := memory.entries(first, _BATCH):
+        space.apply(entries)
+        places.apply(entries)
+        first = entries[-1].seq + 1
+    space.catch_up(lambda first, limit: memory.entries(first, limit, blobs=True))
+    return space, places
 
 
 def thing(view: RecordView, label: str, map_id: str) -> Sought:

@@ -13,7 +13,6 @@ from embodied_mem_msgs.msg import TopologyGraph
 from embodied_mem_msgs.srv import CastRays, GoalNear, NearestObstacle, PlanRoute, QueryVolume, RecallPlace
 from geometry_msgs.msg import Point
 from nav_msgs.msg import OccupancyGrid
-from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2
 
 from embodied_mem.errors import BadInputError, NotFoundError, UnknownMapError
@@ -23,13 +22,11 @@ from embodied_mem.nodes.record_node import RecordNode
 from embodied_mem.nodes.spatial_node import SpatialNode
 from embodied_mem.octree.tree import Octree, equal
 from embodied_mem.octree.view import OccupancyView
+from tests.rooms import BOX_HIGH, BOX_LOW, MUG, sweep
 from tests.ros.conftest import SMALL
 from tests.ros.graph import Graph, until
 from tests.ros.samples import seen, things
 
-LOW, HIGH = np.array([-2.0, -2.0, 0.0]), np.array([10.0, 2.0, 2.4])  # the room
-BOX_LOW, BOX_HIGH = np.array([4.0, 0.6, 0.0]), np.array([4.6, 1.2, 1.0])  # what stands in it
-MUG = np.array([4.3, 0.5, 0.9])  # at its side
 TALL = 1.2
 
 
@@ -45,20 +42,6 @@ class Robot:
     def ask(self, kind: Any, name: str, **fields: Any) -> Any:
         request = kind.Request(read_to=self.client.wrote, **fields)
         return self.client.call(kind, name, request)
-
-
-def sweep(position: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(n, 3) what a LiDAR there measures, in its own frame: the room's walls, floor and ceiling, and the box."""
-    azimuth, elevation = np.meshgrid(np.radians(np.arange(0.7, 360, 1.5)), np.radians(np.arange(-59.7, 60, 1.5)))
-    ways = np.stack(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1
-    ).reshape(-1, 3)
-    with np.errstate(divide="ignore"):
-        walls = np.where(ways > 0, (HIGH - position) / ways, (LOW - position) / ways).min(axis=1)
-        near, far = (BOX_LOW - position) / ways, (BOX_HIGH - position) / ways
-    enter, leave = np.minimum(near, far).max(axis=1), np.maximum(near, far).min(axis=1)
-    reach = np.where((enter < leave) & (enter > 0), np.minimum(enter, walls), walls)
-    return (ways * reach[:, None]).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
