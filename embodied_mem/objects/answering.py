@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from embodied_mem.objects.fold import ObjectFold
 from embodied_mem.objects.fold_state import places
 from embodied_mem.objects.identity import Kin, Links, link
-from embodied_mem.objects.labels import can_hold
-from embodied_mem.objects.stays import GONE, HERE, NONE
+from embodied_mem.objects.stays import GONE, HERE, NONE, UNREAL
 from embodied_mem.objects.things import Thing
 from embodied_mem.objects.vocabulary import Vocabulary
 
@@ -21,7 +19,9 @@ _TRACE = 0.01  # probability of ever having been real from which a stay is told 
 _REAL = 0.5  # and from which it may be a part of a move
 _DOUBT = 0.5  # scores below are believed in less
 _SAME_PLACE, _WITHIN, _VOLUMES = 0.12, 0.25, 4.0  # where and how large one thing under two names is
+_FAR = 1.0  # metres within which a rival has its middle
 _RIVAL = 0.4  # share of the detections at a place from which a label stands
+_EVIDENCE = 64  # newest detections that are named
 _SHUT = 0.1  # metres beyond the sides of what holds a thing
 
 
@@ -33,20 +33,16 @@ class Answers:
         self.state = state = fold.state
         self.folded = state.folded
         stays = state.stays
-        every = np.arange(len(stays))
-        self._labels = stays.label(every).astype(np.int64)
-        real = stays.belief[:, HERE] + stays.belief[:, GONE]
-        self._rows = np.flatnonzero((stays.into == NONE) & (real > _TRACE))
-        self._centers, self._extents = places(stays, every)
+        self._labels = stays.main
+        self._rows = np.flatnonzero((stays.into == NONE) & (stays.belief[:, UNREAL] < 1 - _TRACE))
         self._links: dict[tuple[int, ...], tuple[IntArray, Links]] = {}
-        codes = [code for code, name in enumerate(words.names) if can_hold(name)]
-        self._holders = self._rows[np.isin(self._labels[self._rows], codes)]
+        self._holders = self._rows[np.array(words.holding, dtype=bool)[self._labels[self._rows]]]
 
     def labels(self, around: FloatArray | None = None, radius: float = np.inf) -> list[str]:
         """Every label that something has, or has within `radius` metres of a point, in the plane."""
         rows = self._rows
         if around is not None:
-            rows = rows[np.linalg.norm(self._centers[rows, :2] - around[:2], axis=1) <= radius]
+            rows = rows[np.linalg.norm(places(self.state.stays, rows)[0][:, :2] - around[:2], axis=1) <= radius]
         return [self._words.names[code] for code in np.unique(self._labels[rows]).tolist()]
 
     def of_kind(self, labels: tuple[str, ...], now_ns: int, limit: int | None = None) -> list[Thing]:
@@ -68,9 +64,10 @@ class Answers:
         was[chosen] *= share
         if limit is not None or (share < 1).any():
             order = chosen[np.lexsort((-stays.last[rows[chosen]], -np.round((was * still)[chosen], 1)))]
+        boxes = places(stays, rows)
         made: dict[int, Thing] = {}
         for i in order[:limit].tolist():
-            self._make(i, rows, was, still, links, made)
+            self._make(i, rows, was, still, links, boxes, made)
         return [made[i] for i in order[:limit].tolist()]
 
     # --- inside ------------------------------------------------------------------------------------------------
@@ -79,18 +76,23 @@ class Answers:
         if codes in self._links:
             return self._links[codes]
         stays = self.state.stays
-        rows = self._rows[np.isin(self._labels[self._rows], codes)]
+        wanted = np.zeros(len(self._words.names), dtype=bool)
+        wanted[list(codes)] = True
+        rows = self._rows[wanted[self._labels[self._rows]]]
         belief = stays.belief[rows]
         real = np.flatnonzero(belief[:, HERE] + belief[:, GONE] > _REAL)
         own = rows[real]
-        place = {int(row): i for i, row in enumerate(own)}
-        came = [place.get(self.state.root(int(row)) if row != NONE else NONE, NONE) for row in stays.came[own]]
+        came = np.full(len(own), NONE)
+        for i in np.flatnonzero(stays.came[own] != NONE).tolist():
+            source = np.flatnonzero(own == self.state.root(int(stays.came[own[i]])))
+            came[i] = int(source[0]) if len(source) else NONE
         rates = self.state.kinds.leaving()[self._labels[own]]
         found = link(
             Kin(
                 stays.first[own], stays.last[own], np.maximum(stays.looked[own], stays.last[own]), stays.empty[own],
-                belief[real, GONE] / belief[real, HERE:].sum(axis=1), np.array(came, dtype=np.int64),
-                float(rates.mean()) if len(rates) else 0.0, [stays.vectors.get(int(row)) for row in own],
+                belief[real, GONE] / belief[real, HERE:].sum(axis=1), came,
+                float(rates.mean()) if len(rates) else 0.0,
+                [stays.vectors.get(row) for row in own.tolist()] if stays.vectors else [],
             )
         )  # fmt: skip
         before, sure, elsewhere = np.full(len(rows), NONE), np.zeros(len(rows)), np.zeros(len(rows))
@@ -101,8 +103,9 @@ class Answers:
         return self._links[codes]
 
     def _make(
-        self, i: int, rows: IntArray, was: FloatArray, still: FloatArray, links: Links, made: dict[int, Thing]
-    ) -> Thing:
+        self, i: int, rows: IntArray, was: FloatArray, still: FloatArray, links: Links,
+        boxes: tuple[FloatArray, FloatArray], made: dict[int, Thing],
+    ) -> Thing:  # fmt: skip
         """The thing at rows[i], and those that it was before."""
         chain = [i]
         while chain[-1] not in made and links.before[chain[-1]] != NONE:
@@ -110,78 +113,66 @@ class Answers:
         for j in reversed(chain):
             if j not in made:
                 earlier = None if links.before[j] == NONE else made[int(links.before[j])]
-                made[j] = self._thing(int(rows[j]), float(was[j]), float(still[j]), earlier, float(links.sure[j]))
+                box = boxes[0][j], boxes[1][j]
+                made[j] = self._thing(int(rows[j]), box, float(was[j]), float(still[j]), earlier, float(links.sure[j]))
         return made[i]
 
-    def _thing(self, row: int, was: float, still: float, before: Thing | None, moved: float) -> Thing:
+    def _thing(
+        self, row: int, box: tuple[FloatArray, FloatArray], was: float, still: float, before: Thing | None, moved: float
+    ) -> Thing:
         stays = self.state.stays
-        sights = self._fold.trail.of(int(stays.trail[row]))
-        begun = f"{sights[-1, 0]}.{sights[-1, 1]}"
+        sights = self._fold.trail.of(int(stays.trail[row]), _EVIDENCE)
+        center, extent = box
         hits = int(stays.hits[row])
         return Thing(
             label=self._words.names[self._labels[row]],
-            position=self._centers[row].copy(),
-            extent=self._extents[row].copy(),
+            position=center.copy(),
+            extent=extent.copy(),
             first_seen=int(stays.first[row]),
             last_seen=int(stays.last[row]),
             missed_ns=int(stays.missed[row]) or None,
             was_there=was,
             still_there=still,
-            hits=len(set(sights[:, 0].tolist())),
+            hits=hits,
             looks=max(int(stays.looks[row]), hits),
             score=float(stays.score[row]) / max(hits, 1),
             evidence=tuple(dict.fromkeys(sights[:, 0].tolist())),
-            id=begun if before is None else before.id,
+            id=f"{stays.origin[row, 0]}.{stays.origin[row, 1]}" if before is None else before.id,
             covariance=stays.cov[row].copy(),
             before=before,
             moved=moved,
             hidden_ns=int(stays.hidden[row]),
-            inside=self._holder(row),
+            inside=self._holder(row, center, extent),
         )
 
-    def _holder(self, row: int) -> str:
+    def _holder(self, row: int, center: FloatArray, extent: FloatArray) -> str:
         """The label of what a hidden thing is shut in."""
         stays = self.state.stays
         if not stays.hidden[row] or not len(self._holders):
             return ""
         others = self._holders[self._holders != row]
-        apart = np.abs(self._centers[others] - self._centers[row])
-        around = (apart <= self._extents[others] / 2 + _SHUT).all(axis=1) & (stays.belief[others, HERE] > _REAL)
-        around &= self._extents[others].prod(axis=1) > self._extents[row].prod()
+        centers, extents = places(stays, others)
+        around = (np.abs(centers - center) <= extents / 2 + _SHUT).all(axis=1) & (stays.belief[others, HERE] > _REAL)
+        around &= extents.prod(axis=1) > extent.prod()
         held = others[around]
         return self._words.names[self._labels[held[0]]] if len(held) else ""
 
     def _shares(self, rows: IntArray) -> FloatArray:
         """(n,) below 1 where another label was detected far more often at a thing's place, in its time."""
         stays = self.state.stays
-        every = self._rows
-        rival = _rivals(
-            rows, every, self._centers, self._extents, self._labels, stays.hits, stays.first, stays.last
-        )  # fmt: skip
+        x, y = stays.mean[self._rows, 0], stays.mean[self._rows, 1]
+        rival = np.zeros(len(rows), dtype=np.int64)
+        for i, row in enumerate(rows.tolist()):
+            near = self._rows[(np.abs(x - stays.mean[row, 0]) < _FAR) & (np.abs(y - stays.mean[row, 1]) < _FAR)]
+            near = near[(self._labels[near] != self._labels[row]) & (stays.first[near] <= stays.last[row])]
+            near = near[(stays.last[near] >= stays.first[row]) & (stays.hits[near] > stays.hits[row])]
+            if not len(near):
+                continue
+            own, size = stays.high[row] - stays.low[row], stays.high[near] - stays.low[near]
+            within = np.maximum(_WITHIN * np.maximum(own, size), _SAME_PLACE)
+            close = (np.abs(stays.mean[near] - stays.mean[row]) <= within).all(axis=1)
+            ratio = (size / np.maximum(own, 0.02)).prod(axis=1)
+            close &= (ratio > 1 / _VOLUMES) & (ratio < _VOLUMES)
+            rival[i] = stays.hits[near[close]].max(initial=0)
         share = stays.hits[rows] / (stays.hits[rows] + rival)
         return np.where(share > _RIVAL, 1.0, share)
-
-
-@njit(cache=True, nogil=True)
-def _rivals(
-    rows: IntArray, every: IntArray, centers: FloatArray, extents: FloatArray, labels: IntArray,
-    hits: NDArray[np.int32], first: IntArray, last: IntArray,
-) -> IntArray:  # fmt: skip
-    out = np.zeros(len(rows), dtype=np.int64)
-    for i in range(len(rows)):
-        row = rows[i]
-        for j in range(len(every)):
-            other = every[j]
-            if labels[other] == labels[row] or hits[other] <= out[i]:
-                continue
-            if first[other] > last[row] or last[other] < first[row]:
-                continue
-            near, ratio = True, 1.0
-            for axis in range(3):
-                apart = abs(centers[row, axis] - centers[other, axis])
-                if apart > max(_SAME_PLACE, _WITHIN * max(extents[row, axis], extents[other, axis])):
-                    near = False
-                ratio *= extents[other, axis] / max(extents[row, axis], 0.02)
-            if near and 1 / _VOLUMES < ratio < _VOLUMES:
-                out[i] = hits[other]
-    return out

@@ -63,10 +63,11 @@ class Trail:
         self._rows = Growable(np.int64, 4)
         self._rows.extend(kept)
 
-    def of(self, newest: int) -> NDArray[np.int64]:
-        """(n, 3) record, place in it and stamp of a stay's detections, newest first."""
-        found, data = [], self._rows.data
-        while newest != NONE:
+    def of(self, newest: int, limit: int = 1 << 60) -> NDArray[np.int64]:
+        """(n, 3) record, place in it and stamp of a stay's newest detections, newest first."""
+        found: list[NDArray[np.int64]] = []
+        data = self._rows.data
+        while newest != NONE and len(found) < limit:
             found.append(data[newest, :3])
             newest = int(data[newest, 3])
         return np.array(found, dtype=np.int64).reshape(-1, 3)

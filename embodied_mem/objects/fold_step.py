@@ -34,6 +34,7 @@ _TIGHT, _LOOSE = 0.15, 0.85  # a corner is the quantile of these of what the vie
 _SLOWEST = 0.03  # least gain of a corner
 _NEAREST = 0.5  # metres: nearer views say no more
 _CARRIED_S, _SPEED, _ARM = 3.0, 1.5, 0.5  # seconds, m/s, metres: how a thing moves that is carried in view
+_BEYOND = 3.0  # metres beyond what a frame shows, where a large thing may have its middle
 _STRANGE = 2  # detections under another name, one after another, from which there is another thing
 _REPLACED = 3.0  # ratio of volumes up to which one thing stands in the place of another
 _AT_REST = 3  # detections at one place after which a carried thing stands there
@@ -64,8 +65,8 @@ class Folder:
         labels = np.array(self._words.codes(frame.labels), dtype=np.int64)
         kinds.know(self._words.names)
         canon, able = self._words.of_detector(frame.classes if frame.ran else None)
-        active = np.flatnonzero(~stays.closed)
-        names = stays.label(active).astype(np.int64)
+        active = _in_reach(state, frame)
+        names = stays.main[active]
         centers, extents = places(stays, active)
         shown = np.zeros(len(active), dtype=np.int8)
         if frame.ran and self._absence:
@@ -98,7 +99,7 @@ class Folder:
         if len(born):
             target[left] = born
         self._remember(state, frame, ties, target)
-        join_duplicates(state, self._trail, target, frame, canon)
+        join_duplicates(state, self._trail, target, frame, canon, active)
         self._close(state, active, names)
         state.folded += 1
         state.links = len(self._trail)
@@ -129,7 +130,7 @@ class Folder:
         score = frame.scores[found]
         since = np.asarray((frame.stamp_ns - stays.last[rows]) * 1e-9, dtype=np.float64)
         news = self._news(stays, frame, rows, since)
-        main = stays.label(rows).astype(np.int64)
+        main = stays.main[rows]
         sure = stays.belief[rows, HERE] > 0.9
         np.add.at(kinds.hits, main[sure], 1.0)
         np.add.at(kinds.looks, main[sure], 1.0 + stays.vain[rows[sure]])
@@ -148,12 +149,13 @@ class Folder:
         stays.missed[named] = 0
         stays.looked[rows] = np.maximum(stays.looked[rows], frame.stamp_ns)
         stays.hidden[rows] = 0
-        stays.hits[rows] += 1
-        stays.looks[rows] += 1
+        stays.hits[rows] += not frame.again
+        stays.looks[rows] += not frame.again
         stays.through[rows] += through
         stays.score[rows] += score
         stays.best[rows] = np.maximum(stays.best[rows], score)
-        rested = stays.moving[rows] & (stays.hits[rows] >= _AT_REST)
+        still = np.linalg.norm(frame.centers[found] - stays.mean[rows], axis=1) < _STEP
+        rested = stays.moving[rows] & (stays.hits[rows] >= _AT_REST) & still
         stays.moving[rows[rested]] = False
         self._link(state, frame, rows, found)
         self._add_vectors(stays, frame, rows, found)
@@ -237,6 +239,8 @@ class Folder:
         for corner, sight, outward in ((table.low, center - size / 2, -1), (table.high, center + size / 2, 1)):
             step = sight - corner[rows]
             corner[rows] += np.minimum(2 * pace * np.where(step * outward > 0, _LOOSE, _TIGHT), 1.0) * step
+            carried = table.moving[rows]
+            corner[rows[carried]] = sight[carried]
 
     def _vote(self, state: FoldState, rows: IntArray, own: IntArray, news: FloatArray) -> None:
         """Bayes' rule for the label, when a detector names the right one at its usual rate and any other alike."""
@@ -251,6 +255,7 @@ class Folder:
         stays.votes[rows[fresh], place[fresh]] = 0.0
         stays.names[rows, place] = own
         stays.votes[rows, place] += self._words.vote * news
+        stays.settle(rows)
 
     @staticmethod
     def _cosine(stays: StayTable, active: IntArray, frame: Frame) -> Callable[[IntArray, IntArray], FloatArray] | None:
@@ -299,7 +304,8 @@ class Folder:
         stays.low[rows], stays.high[rows] = center - size / 2, center + size / 2
         distance = np.linalg.norm(center - frame.position, axis=1)
         stays.weight[rows] = np.maximum(frame.scores[left], 0.05) / np.maximum(distance, _NEAREST) ** 2
-        stays.names[made, 0], stays.votes[made, 0] = own[fresh], self._words.vote
+        stays.names[made, 0], stays.votes[made, 0], stays.main[made] = own[fresh], self._words.vote, own[fresh]
+        stays.origin[made, 0], stays.origin[made, 1] = frame.seq, left[fresh]
         stays.last[rows], stays.looked[rows] = frame.stamp_ns, frame.stamp_ns
         stays.missed[rows], stays.hidden[rows] = 0, 0
         stays.first[made] = frame.stamp_ns
@@ -347,8 +353,8 @@ class Folder:
         """Where there is another of its kind, it matters whether the place was seen empty before."""
         stays = state.stays
         real = stays.belief[:, UNREAL] < 0.5
-        kinds = np.unique(canon[stays.label(np.flatnonzero(real))])
-        for row, kind in zip(made.tolist(), canon[stays.label(made)].tolist(), strict=True):
+        kinds = np.unique(canon[stays.main[real]])
+        for row, kind in zip(made.tolist(), canon[stays.main[made]].tolist(), strict=True):
             if kind in kinds:
                 stays.empty[row] = self._seen_empty(stays.mean[row], stamp_ns)
 
@@ -393,6 +399,15 @@ class Folder:
         stays.closed[active[over]] = True
         left = over & (real > 0.5)
         np.add.at(state.kinds.departures, names[left], 1.0)
+
+
+def _in_reach(state: FoldState, frame: Frame) -> IntArray:
+    """The stays that go on, as far as the frame can concern them."""
+    stays = state.stays
+    farthest = np.linalg.norm(frame.centers - frame.position, axis=1).max(initial=0.0)
+    reach = max(frame.far, float(farthest)) + _BEYOND
+    near = (np.abs(stays.mean - frame.position) < reach).all(axis=1)
+    return np.flatnonzero(near & ~stays.closed)
 
 
 def _weigh(stays: StayTable, rows: IntArray, gain: FloatArray) -> None:

@@ -38,7 +38,7 @@ class Kin:
     left: FloatArray
     came: IntArray
     leaving: float
-    vectors: list[FloatArray | None]
+    vectors: list[FloatArray | None]  # empty where none has one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +64,11 @@ def link(kin: Kin) -> Links:
     if weights.any():
         # A source that has left wants a target, a target that arrived wants a source: the share of each pair.
         share = weights / (_BROUGHT + np.maximum(weights.sum(axis=0)[None], weights.sum(axis=1)[:, None]))
-        source, target = linear_sum_assignment(-share)
-        kept = share[source, target] >= _SURE
+        likely = np.where(share >= _SURE, share, 0.0)
+        sources, targets = np.flatnonzero(likely.any(axis=1)), np.flatnonzero(likely.any(axis=0))
+        source, target = linear_sum_assignment(-likely[np.ix_(sources, targets)])
+        source, target = sources[source], targets[target]
+        kept = likely[source, target] > 0
         source, target = source[kept], target[kept]
         before[target], sure[target] = source, share[source, target]
         elsewhere = np.minimum(share.sum(axis=1), 1.0)
@@ -82,6 +85,8 @@ def _weights(kin: Kin) -> FloatArray:
     news = np.where(kin.empty[None] > 0, 1.0, 1 - np.exp(-kin.leaving * since))
     out = np.where(follows & gone[:, None], 1.0, np.where(follows & unseen & ~gone[:, None], news, 0.0))
     np.fill_diagonal(out, 0.0)
+    if not kin.vectors:
+        return out
     for i, j in np.argwhere(out > 0).tolist():
         one, other = kin.vectors[i], kin.vectors[j]
         if one is not None and other is not None and len(one) == len(other):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from embodied_mem.objects.fold_state import FoldState, Trail, places
 from embodied_mem.objects.frames import Frame
 from embodied_mem.objects.stays import HERE, NAMES, NONE
 
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _SHARED = 0.3  # share of the smaller one's footprint from which two are parts of one thing
@@ -16,8 +18,13 @@ _BESIDE = 0.08  # metres beyond the sides of one within which another one's cent
 _TWICE, _OFTEN = 2, 0.15  # frames, and share of its detections, that show one beside the other: then they are two
 
 
-def join_duplicates(state: FoldState, trail: Trail, target: IntArray, frame: Frame, canon: IntArray) -> None:
-    """Merge what this frame was assigned to with stays of the same kind that share its ground; target (m,): stays."""
+def join_duplicates(
+    state: FoldState, trail: Trail, target: IntArray, frame: Frame, canon: IntArray, active: IntArray
+) -> None:
+    """Merge what this frame was assigned to with stays of the same kind that share its ground.
+
+    target (m,): the stays of the detections; active: those that the frame may concern
+    """
     stays = state.stays
     rows = np.unique(target[target != NONE])
     rows = rows[~stays.closed[rows]]
@@ -26,30 +33,41 @@ def join_duplicates(state: FoldState, trail: Trail, target: IntArray, frame: Fra
     boxes: dict[int, int] = {}
     for d, row in enumerate(target.tolist()):
         boxes.setdefault(row, d)
-    active = np.flatnonzero(~stays.closed)
-    kinds = canon[stays.label(active)]
-    centers, extents = places(stays, active)
-    for row in rows.tolist():
-        if stays.closed[row] or stays.into[row] != NONE:
+    every = np.union1d(active, rows)
+    centers, extents = places(stays, every)
+    own = np.searchsorted(every, rows)
+    for i, j in _neighbours(own, centers, extents, canon[stays.main[every]]).tolist():
+        row, twin = int(every[i]), int(every[j])
+        if stays.closed[row] or stays.closed[twin]:
             continue
-        place = int(np.searchsorted(active, row))
-        near = np.flatnonzero(
-            (np.abs(centers - centers[place]) <= (extents + extents[place]) / 2 + _BESIDE).all(axis=1)
-        )
-        near = near[(near != place) & (kinds[near] == kinds[place])]
-        for other in near.tolist():
-            twin = int(active[other])
-            if stays.closed[twin] or stays.into[twin] != NONE or stays.into[row] != NONE:
+        one, two = min(row, twin), max(row, twin)
+        if row in boxes and twin in boxes and not _overlap(frame, boxes[row], boxes[twin]):
+            state.apart[one, two] = min(state.apart.get((one, two), 0) + (row == one), 1 << 30)
+            continue
+        few = max(_TWICE, _OFTEN * min(stays.hits[one], stays.hits[two]))
+        if state.apart.get((one, two), 0) < few and _parts_of_one(centers[i], extents[i], centers[j], extents[j]):
+            merge(state, trail, keep=one, lose=two)
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(own: IntArray, centers: FloatArray, extents: FloatArray, kinds: IntArray) -> IntArray:
+    """(n, 2) pairs of one of `own` and another of the same kind whose boxes touch, nearly."""
+    out = np.empty((16, 2), np.int64)
+    count = 0
+    for i in own:
+        for j in range(len(centers)):
+            if i == j or kinds[i] != kinds[j]:
                 continue
-            one, two = min(row, twin), max(row, twin)
-            if row in boxes and twin in boxes and not _overlap(frame, boxes[row], boxes[twin]):
-                state.apart[one, two] = min(state.apart.get((one, two), 0) + (row == one), 1 << 30)
-                continue
-            few = max(_TWICE, _OFTEN * min(stays.hits[one], stays.hits[two]))
-            if state.apart.get((one, two), 0) < few and _parts_of_one(
-                centers[place], extents[place], centers[other], extents[other]
-            ):
-                merge(state, trail, keep=one, lose=two)
+            touch = True
+            for axis in range(3):
+                room = (extents[i, axis] + extents[j, axis]) / 2 + _BESIDE
+                touch &= abs(centers[i, axis] - centers[j, axis]) <= room
+            if touch:
+                if count == len(out):
+                    out = np.concatenate((out, np.empty_like(out)))
+                out[count, 0], out[count, 1] = i, j
+                count += 1
+    return out[:count]
 
 
 def merge(state: FoldState, trail: Trail, *, keep: int, lose: int) -> None:
@@ -74,6 +92,7 @@ def merge(state: FoldState, trail: Trail, *, keep: int, lose: int) -> None:
         slot = names.index(label) if label in names else names.index(NONE) if NONE in names else NAMES - 1
         stays.votes[keep, slot] = vote + (stays.votes[keep, slot] if names[slot] == label else 0.0)
         stays.names[keep, slot] = label
+    stays.settle(np.array([keep]))
     stays.first[keep] = min(stays.first[keep], stays.first[lose])
     newest = lose if stays.last[lose] > stays.last[keep] else keep
     for name in ("missed", "hidden", "stood", "faced", "credit"):

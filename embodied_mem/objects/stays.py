@@ -23,6 +23,8 @@ _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
     "weight": (np.float64, ()),  # how much the corners rest on
     "names": (np.int32, (NAMES,)),  # labels, NONE where there is none
     "votes": (np.float64, (NAMES,)),  # log-likelihood of each against the others
+    "main": (np.int64, ()),  # the likeliest label
+    "origin": (np.int64, (2,)),  # the detection that began it: its record, and its place in it
     "belief": (np.float64, (3,)),  # probabilities that it is no thing, is here, was here and has gone
     "first": (np.int64, ()),  # ns, first and last detection
     "last": (np.int64, ()),
@@ -58,6 +60,8 @@ class StayTable:
     weight: NDArray[np.float64]
     names: NDArray[np.int32]
     votes: NDArray[np.float64]
+    main: NDArray[np.int64]
+    origin: NDArray[np.int64]
     belief: NDArray[np.float64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
@@ -120,11 +124,11 @@ class StayTable:
     def nbytes(self) -> int:
         return sum(column.nbytes for column in self._room.values())
 
-    def label(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        """(n,) the likeliest label of each row; of equally likely ones the first that was seen."""
+    def settle(self, rows: NDArray[np.int64]) -> None:
+        """Find the likeliest label of rows anew; of equally likely ones the first that was seen."""
         names = self.names[rows]
         votes = np.where(names == NONE, -np.inf, self.votes[rows])
-        return names[np.arange(len(rows)), votes.argmax(axis=1)]
+        self.main[rows] = names[np.arange(len(rows)), votes.argmax(axis=1)]
 
     def _show(self) -> None:
         for name, column in self._room.items():

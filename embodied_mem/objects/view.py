@@ -45,6 +45,8 @@ class ObjectView:
         self._answers: dict[str, Answers] = {}
         self._vectors: dict[int, NDArray[np.float32]] = {}  # of the detections, by record
         self._ties = Ties()
+        self._meanings: dict[str, tuple[str, ...]] = {}
+        self._known = (0, 0)
         self.watermark = 0
 
     @property
@@ -124,7 +126,14 @@ class ObjectView:
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _meant(self, word: str) -> tuple[str, ...]:
-        return meant(word, self._index.labels_seen.all(), self._index.views_seen.class_sets.all())
+        """The known labels that a word means; worked out anew once there is another label or class."""
+        labels, classes = self._index.labels_seen, self._index.views_seen.class_sets
+        known = (len(labels), len(classes))
+        if known != self._known:
+            self._known, self._meanings = known, {}
+        if word not in self._meanings:
+            self._meanings[word] = meant(word, labels.all(), classes.all())
+        return self._meanings[word]
 
     def _of_map(self, map_id: str) -> Answers | None:
         self.catch_up()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.objects.labels import same_kind
+from embodied_mem.objects.labels import can_hold, same_kind
 
 IntArray = NDArray[np.int64]
 _RIGHT, _ALIKE = 0.9, 10  # how often a detector names the kind right, and how many others it may confuse it with
@@ -16,6 +16,7 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.holding: list[bool] = []  # whether things may be shut inside
         self.vote = float(np.log(_RIGHT / ((1 - _RIGHT) / _ALIKE)))  # what a detection says for its label
         self._codes: dict[str, int] = {}
         self._kinds: dict[str, int] = {}
@@ -27,6 +28,7 @@ class Vocabulary:
             if label not in self._codes:
                 self._codes[label] = len(self.names)
                 self.names.append(label)
+                self.holding.append(can_hold(label))
         return [self._codes[label] for label in labels]
 
     def find(self, label: str) -> int | None:
