@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.forest.compiled import inner
+from embodied_mem.forest.compiled import dot, inner
 from embodied_mem.forest.tree import CUT, HIGH, LOW, RING, ROOT, TAU, Arrays
 
 _BEAM = 4  # nodes kept at each level
@@ -27,10 +27,7 @@ _USUAL = (0.1, 0.9)  # quantiles of cosines that count as 0 and 1
 @inner
 def cosine_to(t: Arrays, node: int, vector: NDArray[np.float32]) -> float:
     """Between a vector and the centroid of a node; 0 where the node has none."""
-    total = 0.0
-    for j in range(len(vector)):
-        total += t.sums[node, j] * np.float64(vector[j])
-    return total / t.norms[node] if t.norms[node] > 1e-9 else 0.0
+    return dot(t.sums[node], vector) / t.norms[node] if t.norms[node] > 1e-9 else 0.0
 
 
 @inner

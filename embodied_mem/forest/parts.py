@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.forest.compiled import inner
+from embodied_mem.forest.compiled import dot, inner
 from embodied_mem.forest.tree import ALIVE, FREE, LEAVES, LEVELS, MADE, NOTHING, ROOT, Arrays
 
 _ROUNDS = 12  # of 2-means
@@ -58,7 +58,7 @@ def clear(t: Arrays, node: int) -> None:
     t.highs[node] = -np.inf
     t.times[node, 0] = np.iinfo(np.int64).max
     t.times[node, 1] = np.iinfo(np.int64).min
-    t.dirty[node] = 1
+    t.versions[node] += 1
 
 
 @inner
@@ -93,7 +93,7 @@ def include(t: Arrays, node: int, leaf: int) -> None:
         t.highs[node, axis] = max(t.highs[node, axis], t.positions[leaf, axis])
     t.times[node, 0] = min(t.times[node, 0], t.spans[leaf, 0])
     t.times[node, 1] = max(t.times[node, 1], t.spans[leaf, 1])
-    t.dirty[node] = 1
+    t.versions[node] += 1
     if not t.worded[leaf]:
         return
     t.worded_counts[node] += 1
@@ -111,9 +111,7 @@ def include(t: Arrays, node: int, leaf: int) -> None:
 @inner
 def widen(t: Arrays, node: int, leaf: int) -> None:
     """Let the angles about a node's axis include a leaf."""
-    total = 0.0
-    for j in range(t.axes.shape[1]):
-        total += np.float64(t.axes[node, j]) * np.float64(t.vectors[leaf, j])
+    total = dot(t.axes[node], t.vectors[leaf])
     angle = math.acos(min(max(total, -1.0), 1.0))
     t.angles[node, 0] = min(t.angles[node, 0], angle)
     t.angles[node, 1] = max(t.angles[node, 1], angle)

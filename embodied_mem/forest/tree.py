@@ -40,7 +40,7 @@ class Arrays(NamedTuple):
         sums (N, d) of their vectors, norms (N,) of these sums; place_sums (N, k)
         axes (N, d) a unit vector; angles (N, 2) radians: least and largest angle from it to any vector below;
             aimed (N,) how many vectors there were when the axis was last chosen
-        lows, highs (N, 3) the box of the positions; times (N, 2) ns; dirty (N,): changed since it was summarised
+        lows, highs (N, 3) the box of the positions; times (N, 2) ns; versions (N,) grow with every change below
     Levels
         seen_distances, seen_cosines, seen_scores (LEVELS, RING), seen (LEVELS, 2); scales (LEVELS, 4): tau, the cosines
             that count as 0 and 1, and the score below which a record does not belong
@@ -68,7 +68,7 @@ class Arrays(NamedTuple):
     lows: NDArray[np.float64]
     highs: NDArray[np.float64]
     times: NDArray[np.int64]
-    dirty: NDArray[np.uint8]
+    versions: NDArray[np.int64]
     free: NDArray[np.int64]
     seen_distances: NDArray[np.float64]
     seen_cosines: NDArray[np.float64]
@@ -106,7 +106,7 @@ class Tree:
             worded_counts=np.zeros(n, np.int64), sums=np.zeros((n, d)), norms=np.zeros(n), place_sums=np.zeros((n, k)),
             axes=np.zeros((n, d), np.float32), angles=np.zeros((n, 2)), aimed=np.zeros(n, np.int64),
             lows=np.zeros((n, 3)), highs=np.zeros((n, 3)), times=np.zeros((n, 2), np.int64),
-            dirty=np.zeros(n, np.uint8), free=np.zeros(n, np.int64),
+            versions=np.zeros(n, np.int64), free=np.zeros(n, np.int64),
             seen_distances=np.zeros((LEVELS, RING)), seen_cosines=np.zeros((LEVELS, RING)),
             seen_scores=np.zeros((LEVELS, RING)), seen=np.zeros((LEVELS, 2), np.int64), scales=scales,
             head=np.array([NOTHING, 0, 0, 0, 0], np.int64),
@@ -179,7 +179,7 @@ class Tree:
         arrays.spans[leaf] = span
         for node in self.ancestors(leaf):
             arrays.times[node] = min(arrays.times[node, 0], span[0]), max(arrays.times[node, 1], span[1])
-            arrays.dirty[node] = 1
+            arrays.versions[node] += 1
 
     def reserve(self, leaves: int = 0, nodes: int = 0) -> None:
         """Make room for that many more leaves and nodes, in place."""
@@ -202,7 +202,7 @@ class Tree:
         return twin
 
     def fingerprint(self) -> str:
-        """The same for two trees exactly when they are the same to the last bit, summaries' marks aside."""
+        """The same for two trees exactly when they are the same to the last bit, versions aside."""
         digest = hashlib.blake2b(digest_size=16)
         for part in self._parts():
             digest.update(part)
@@ -217,7 +217,7 @@ class Tree:
             below = self.children_of(node)
             yield arrays.seqs[below].tobytes() if arrays.levels[node] == 1 else str(len(below)).encode()
         for name in _OF_NODES:
-            if name not in ("parents", "children", "dirty", "free"):
+            if name not in ("parents", "children", "versions", "free"):
                 yield getattr(arrays, name)[nodes].tobytes()
 
 

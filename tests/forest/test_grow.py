@@ -105,7 +105,7 @@ def test_records_without_a_vector_are_grouped_by_place():
     growth.add(np.arange(60), np.zeros((60, 16)), places)
     check(growth.tree)
     bottoms = growth.tree.arrays.above[:60]
-    assert len(set(bottoms[:30]) & set(bottoms[30:])) <= 1  # the first strangers came where nobody else was
+    assert len(set(bottoms[:30]) & set(bottoms[30:])) <= 2  # the first strangers came where nobody else was
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 16, 17, 50, 500])
