@@ -29,7 +29,7 @@ from sim.household.watching import Glance, Sensor, watch
 
 _DATA = Path(os.environ.get("EMBODIED_MEM_DATA", ROOT / ".." / "shared" / "data"))
 _WITHIN = 0.5  # metres
-_SEED, _PER_SCENE, _QUICK = 6, 2, 5
+_SEED, _PER_SCENE, _QUICK = 6, 1, 5
 _ABSENT = 6  # labels asked about in each household that are not there
 _OURS, _BLIND = "ours", "ours, without negative evidence"
 
