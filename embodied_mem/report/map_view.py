@@ -7,7 +7,7 @@ import numpy as np
 from embodied_mem.exchange.viewing import label_color
 from embodied_mem.geometry import FloatArray
 from embodied_mem.report import svg
-from embodied_mem.report.model import Asked, Ground, Report, Thing
+from embodied_mem.report.model import Asked, Ground, Report, Thing, Way
 
 WIDTH = 1000.0  # drawing units
 _TALLEST = 900.0
@@ -53,6 +53,8 @@ def map_svg(report: Report) -> str:
     parts += _ends(report, plan)
     # Large ones first, so that what stands on a table is drawn over it.
     parts += [_thing(thing, plan) for thing in sorted(report.things, key=lambda thing: -thing.size[0] * thing.size[1])]
+    if report.way is not None:
+        parts.append(_way(report.way, plan))
     parts += [_answer(number, item, plan) for number, item in enumerate(report.asked, start=1)]
     parts.append(_ruler(plan))
     view = f"0 0 {plan.width:.0f} {plan.height:.0f}"
@@ -108,6 +110,15 @@ def _thing(thing: Thing, plan: Plan) -> str:
     label = svg.text(thing.label, x, y - height / 2 - 4, class_="label", text_anchor="middle")
     faded = "" if thing.here else " faded"
     return svg.tag("g", svg.title(words), box, label, class_=f"thing{faded}")
+
+
+def _way(way: Way, plan: Plan) -> str:
+    """The way as a dashed line, and the pose at its end as an arrowhead."""
+    x, y = plan.at(way.points[-1])
+    line = svg.polyline(plan.points(way.points), class_="way", stroke_width=2.4, stroke_linejoin="round")
+    turned = f"translate({x:.1f} {y:.1f}) rotate({-np.degrees(way.heading):.1f})"
+    arrow = svg.tag("path", d="M14 0 L-8 -8 L-3 0 L-8 8 z", transform=turned, class_="goal")
+    return svg.tag("g", svg.title(f"The way to answer {way.number}. {way.words}"), line, arrow, class_="going")
 
 
 def _answer(number: int, item: Asked, plan: Plan) -> str:

@@ -56,6 +56,16 @@ class Asked:
     said: str = ""  # when it was asked: "half-way", "at the end"
 
 
+@dataclass(frozen=True, eq=False)
+class Way:
+    """Where to go to see what answer `number` (from 1) is about: points (n, 3) metres to the pose, radians there."""
+
+    number: int
+    points: FloatArray
+    heading: float
+    words: str
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happened in the world or to the nodes."""
@@ -82,6 +92,7 @@ class Report:
     strips: list[FloatArray] = field(default_factory=list)
     stamps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     things: list[Thing] = field(default_factory=list)
+    way: Way | None = None
     asked: list[Asked] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     phases: list[tuple[str, float]] = field(default_factory=list)

@@ -81,6 +81,8 @@ def _hint(report: Report) -> str:
     words = ["Line: the robot's path. Boxes: things that memory located (faint: not sure that they are still there)."]
     if report.ground is not None:
         words.append("Grey: surfaces that were seen, pale: space that was seen to be free.")
+    if report.way is not None:
+        words.append(f"Dashed: the way to a pose from which the thing of answer {report.way.number} is seen.")
     if report.asked:
         words.append("Point at a question below to see its answer and the poses it was seen from; click to keep it.")
     return " ".join(words)

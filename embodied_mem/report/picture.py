@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from embodied_mem.errors import UnavailableError
 from embodied_mem.exchange.output import whole_file
 from embodied_mem.exchange.viewing import label_color
@@ -37,6 +39,12 @@ def write_picture(report: Report, path: Path) -> None:
         )
     _draw_things(axes, report)
     _draw_answers(axes, report)
+    if report.way is not None:
+        line, end = report.way.points, report.way.points[-1]
+        axes.plot(line[:, 0], line[:, 1], "--", color="#c05621", lw=1.6, zorder=6)
+        toward = 0.35 * np.array([np.cos(report.way.heading), np.sin(report.way.heading)])
+        head = {"arrowstyle": "-|>", "color": "#c05621", "lw": 1.6}
+        axes.annotate("", end[:2] + toward, end[:2], arrowprops=head, zorder=6)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="x, m", ylabel="y, m", aspect="equal")
     score = f" · {report.right} of {len(report.judged)} answers right" if report.judged else ""
     axes.set_title(f"{report.title}{score}", fontsize=12, loc="left")

@@ -29,6 +29,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .hint { color: var(--soft); font-size: 13px; margin: 0 0 8px; }
 svg.map { width: 100%; height: auto; max-height: 86vh; display: block; }
 svg.map .path { stroke: var(--path); opacity: .75; } svg.map .pose { fill: var(--path); opacity: .5; }
+svg.map .way { stroke: #c05621; stroke-dasharray: 7 5; } svg.map .goal { fill: #c05621; }
 svg.map .end { fill: var(--card); stroke: var(--path); stroke-width: 3; }
 svg.map .end.start { fill: var(--path); }
 svg.map .box { stroke-width: 1.6; }

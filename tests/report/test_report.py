@@ -18,7 +18,10 @@ from embodied_mem.report.ground import ground_of
 from embodied_mem.report.map_view import map_svg
 from embodied_mem.report.model import Asked, Event, Report, Thing
 from embodied_mem.report.page import page_of, write_page
+from embodied_mem.report.ways import way_to_answer
 from tests.report.room import HIGH, LOW, START_NS, THINGS, memory, observations
+from tests.rooms import MUG, sweep
+from tests.ros.samples import seen
 
 
 def located(mem: RecordMemory, query: Query) -> list[Thing]:
@@ -120,3 +123,22 @@ def test_extent_holds_everything(report: Report):
     low, high = report.extent()
     assert (low < LOW[:2]).all() and (high > HIGH[:2]).all()
     assert (high - low < 8).all()
+
+
+def test_the_way_to_an_answer_is_drawn(tmp_path: Path):
+    mem = RecordMemory.in_memory(HashingEmbedder())
+    for x in range(6):
+        position = np.array([x, -0.5, 1.2])
+        mem.remember(seen(f"stop {x}", position, cloud=sweep(position), sensor_id="lidar"))
+    answer = {"found": True, "kind": "where", "map_id": "default", "sentence": "The mug is there.", "reason": ""}
+    answer |= {"pose": {"position": MUG.tolist()}, "extent": [0.1, 0.1, 0.1], "evidence": [], "probability": 0.9}
+    asked = [Asked("is it?", {**answer, "kind": "is_there"}), Asked("where is the mug?", answer)]
+    way = way_to_answer(mem, asked)
+    assert way is not None and way.number == 2
+    assert way.points[0] == pytest.approx([5, -0.5, 1.2]), "it begins where the robot is"
+    toward = MUG[:2] - way.points[-1, :2]
+    assert way.heading == pytest.approx(np.arctan2(toward[1], toward[0])) and np.hypot(*toward) < 2.7
+    drawn = Report("way", strips=[way.points], way=way)
+    assert 'class="way"' in map_svg(drawn) and "answer 2" in map_svg(drawn)
+    assert way_to_answer(mem, asked[:1]) is None
+    assert way_to_answer(RecordMemory.in_memory(HashingEmbedder()), asked) is None

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from embodied_mem.report.model import Asked
     from embodied_mem.report.page import write_page
     from embodied_mem.report.picture import write_picture
+    from embodied_mem.report.ways import way_to_answer
 
     backend = direct(args, read_only=True)
     try:
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
             start = time.perf_counter()
             answer = backend.ask(question, map_id=args.map, robot=None, as_of=None)
             report.asked.append(Asked(question, answer, milliseconds=(time.perf_counter() - start) * 1000))
+        report.way = way_to_answer(backend.memory, report.asked)
     finally:
         backend.close()
     report.files = [("map.png", "the map as a picture")]

@@ -20,6 +20,7 @@ from embodied_mem.report.located import located_things
 from embodied_mem.report.model import Asked, Event, Report
 from embodied_mem.report.page import write_page
 from embodied_mem.report.picture import write_picture
+from embodied_mem.report.ways import way_to_answer
 
 if TYPE_CHECKING:
     from sim.house.truth import TruthLog
@@ -52,6 +53,7 @@ def write_outcome(folder: Path, seed: int, driven: Drive, truth: TruthLog, asked
     try:
         report = gather(memory, f"House {seed}", locate=located_things)
         report.asked = asked
+        report.way = way_to_answer(memory, asked)
         report.events = [Event(event.stamp_ns, event.sentence) for event in truth.events]
         report.counters = _counters(driven)
         report.subtitle = _subtitle(truth, driven)
