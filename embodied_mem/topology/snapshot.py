@@ -71,7 +71,11 @@ class Snapshot:
         closed = self.closed(now_ns)
         if factors is None and not len(closed):
             return self.costs, self.chain_costs
-        costs = self.costs.copy() if factors is None else self.costs * factors
+        if factors is None:
+            costs = self.costs.copy()
+        else:
+            costs = np.full(len(self.costs), np.inf)  # an infinite factor closes an arc of no length too
+            np.multiply(self.costs, factors, out=costs, where=factors < np.inf)
         costs[closed] = np.inf
         return costs, costs_of_chains(self.chains, costs)
 

@@ -35,6 +35,15 @@ def test_the_k_shortest_are_those_of_networkx(seed):
         assert all(len(set(route.places.tolist())) == len(route) for route in found)
 
 
+def test_places_on_top_of_each_other_are_parted_from_like_others():
+    graph = PlaceGraph()
+    graph.add_places([(0, 0), (1, 0), (1, 0), (2, 0), (1, 5)])
+    graph.add_edges([0, 1, 2, 1, 4], [1, 2, 3, 4, 3])
+    with np.errstate(invalid="raise"):
+        found = Router(graph).alternatives(0, 3, 3, exact=True)
+    assert [route.places.tolist() for route in found] == [[0, 1, 2, 3], [0, 1, 4, 3]]
+
+
 def ladder() -> PlaceGraph:
     """Three streets of 100 m side by side, 10 m apart, joined at both ends only; places every 10 m."""
     graph = PlaceGraph()
