@@ -65,10 +65,12 @@ class Wanted:
             raise BadInputError("The reach and lapse of a search must be above 0, and no weight below.")
         if sum(self.shares) <= 0:
             raise BadInputError("Nothing to rank by: give a vector, a point or a moment that has a weight.")
-        for name in ("vector", "point", "sphere"):
+        for name in ("vector", "point"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value).all():
                 raise BadInputError(f"The {name} of a search must be finite numbers.")
+        if self.sphere is not None and np.isnan(self.sphere).any():
+            raise BadInputError("The sphere of a search holds NaN.")
 
     @property
     def shares(self) -> tuple[float, float, float]:

@@ -60,7 +60,8 @@ class ForestView:
         self._frames: dict[int, Frame] = {}
         self._waiting: set[int] = set()  # records whose vector is not there yet
         self._unsettled: set[str] = set()
-        self._summaries: dict[tuple[str, int], tuple[tuple[int, int], Summary]] = {}
+        self._grown = 0  # how often trees were grown anew
+        self._summaries: dict[tuple[str, int], tuple[tuple[int, int, int], Summary]] = {}
 
     def __len__(self) -> int:
         """How many records the forest holds."""
@@ -103,7 +104,6 @@ class ForestView:
                 old = self.trees.pop(frame).arrays
                 leaves = np.flatnonzero(old.above[: old.head[3]] != NOTHING)
                 leaves = leaves[np.argsort(old.seqs[leaves])]
-                self._summaries = {key: value for key, value in self._summaries.items() if key[0] != frame}
                 if len(leaves):
                     growth = self._growth(frame, old.vectors.shape[1])
                     columns = (old.vectors, old.places, old.positions, old.spans)
@@ -113,6 +113,8 @@ class ForestView:
                         known = self._known[seq]
                         self._known[seq] = _Known(known.row, known.slot, known.frame, leaf)
             self._unsettled.clear()
+            self._grown += bool(unsettled)
+            self._drop_old_summaries()
             return bool(unsettled)
 
     @property
@@ -151,17 +153,15 @@ class ForestView:
     def summary(self, frame: str, node: int) -> Summary:
         """The extractive summary of a node, made when it is asked for and kept until something below changes."""
         with self.lock:
+            if (kept := self._kept(frame, node)) is not None:
+                return kept
             tree = self.trees[frame]
             parent = int(tree.arrays.parents[node])
-            version = (int(tree.arrays.versions[node]), int(tree.arrays.versions[parent]) if parent >= 0 else 0)
-            kept = self._summaries.get((frame, node))
-            if kept is not None and kept[0] == version:
-                return kept[1]
             around = tree.leaves_under(parent) if parent >= 0 else None
             made = summarise(
                 tree, self.lexicon, tree.leaves_under(node), around, self.caption_of, map_id=frame, node=node
             )
-            self._summaries[frame, node] = version, made
+            self._summaries[frame, node] = self._version(frame, node), made
             return made
 
     def chain(self, seq: int) -> list[Summary]:
@@ -173,17 +173,54 @@ class ForestView:
     def stale(self, frame: str) -> list[int]:
         """The nodes whose summary is missing or out of date, the highest first."""
         with self.lock:
+            return [node for node in self.trees[frame].nodes().tolist() if self._kept(frame, node) is None]
+
+    # --- wording by a model (model_summaries.py) ---------------------------------------------------------------
+
+    def unworded(self, frame: str) -> list[int]:
+        """The nodes whose summary no model has worded as it is now, the highest first."""
+        with self.lock:
+            kept = {node: self._kept(frame, node) for node in self.trees[frame].nodes().tolist()}
+            return [node for node, summary in kept.items() if summary is None or summary.source == "extractive"]
+
+    def to_word(self, frame: str, node: int, shown: int) -> tuple[tuple[int, int, int], Summary, dict[int, str]] | None:
+        """A node's version, its extractive summary and up to `shown` captions to word it from; None without words."""
+        with self.lock:
             tree = self.trees[frame]
-            versions, parents = tree.arrays.versions, tree.arrays.parents
-            found = []
-            for node in tree.nodes().tolist():
-                kept = self._summaries.get((frame, node))
-                above = int(versions[parents[node]]) if parents[node] >= 0 else 0
-                if kept is None or kept[0] != (int(versions[node]), above):
-                    found.append(node)
-            return found
+            if not 0 <= node < len(tree.arrays.levels) or not tree.arrays.levels[node]:
+                return None
+            summary = self.summary(frame, node)
+            leaves = tree.leaves_under(node)
+            spread = leaves[np.unique(np.linspace(0, len(leaves) - 1, shown).astype(int))]
+            seqs = list(dict.fromkeys([*summary.evidence, *tree.arrays.seqs[spread].tolist()]))[:shown]
+            captions = {seq: caption for seq, caption in self._captions(seqs).items() if caption.strip()}
+            return (self._version(frame, node), summary, captions) if captions else None
+
+    def take_wording(self, frame: str, node: int, version: tuple[int, int, int], summary: Summary) -> bool:
+        """Keep a summary for a node as it was at `version`; False when it has changed since."""
+        with self.lock:
+            tree = self.trees.get(frame)
+            if tree is None or not len(tree) or self._version(frame, node) != version:
+                return False
+            self._summaries[frame, node] = version, summary
+            return True
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _version(self, frame: str, node: int) -> tuple[int, int, int]:
+        """Changes whenever something changes below a node or beside it."""
+        arrays = self.trees[frame].arrays
+        above = int(arrays.parents[node])
+        return self._grown, int(arrays.versions[node]), int(arrays.versions[above]) if above >= 0 else 0
+
+    def _drop_old_summaries(self) -> None:
+        keys = [key for key in self._summaries if key[0] not in self.trees or self._kept(*key) is None]
+        for key in keys:
+            del self._summaries[key]
+
+    def _kept(self, frame: str, node: int) -> Summary | None:
+        version, summary = self._summaries.get((frame, node), ((-1, -1, -1), None))
+        return summary if version == self._version(frame, node) else None
 
     def _standing(self, seqs: Iterable[int] | None = None) -> dict[int, tuple[int, int]]:
         """Row and slot of the records that answers can draw on: of all, or of these."""
@@ -206,6 +243,8 @@ class ForestView:
         gone = [seq for seq in standing if seq in self._known and not self._same(seq, wanted.get(seq))]
         for seq in gone:
             self._take_out(seq)
+        if gone:
+            self._drop_old_summaries()  # they may speak of what was forgotten
         new = [seq for seq in sorted(wanted) if seq not in self._known]
         for start in range(0, len(new), _BATCH):
             some = new[start : start + _BATCH]
@@ -290,6 +329,7 @@ class ForestView:
         for seq, leaf in zip(arrays.seqs[leaves].tolist(), placed.tolist(), strict=True):
             known = self._known[seq]
             self._known[seq] = _Known(known.row, -1, known.frame, leaf)
+        self._grown += 1
         return wider
 
     def _frame_of_row(self, row: int) -> Frame | None:
