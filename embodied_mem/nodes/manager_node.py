@@ -32,6 +32,7 @@ from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.watching import Action, Watch, Watched
 
 _TICK_S = 0.1
+_LAST_WORDS_S = 1.0  # that a hung process has to print where it hangs
 _TRANSITIONS = {
     Action.CONFIGURE: Transition.TRANSITION_CONFIGURE,
     Action.ACTIVATE: Transition.TRANSITION_ACTIVATE,
@@ -62,6 +63,7 @@ class ManagerNode(Node):
             )
             for name in names
         }  # fmt: skip
+        self._ending: dict[int, tuple[int, float]] = {}  # by process: when it was started, until when it may speak
         self._reporter = diagnostics.Reporter(self.get_fully_qualified_name())
         self._diagnostics = self.create_publisher(DiagnosticArray, diagnostics.TOPIC, qos.reliable(10))
         self.create_subscription(DiagnosticArray, diagnostics.TOPIC, self._listen, qos.reliable(100))
@@ -76,6 +78,7 @@ class ManagerNode(Node):
                 self.watch.heard(beat, time.monotonic())
 
     def _act(self) -> None:
+        self._kill_what_is_left()
         for node, action in self.watch.next_actions(time.monotonic()):
             if action is Action.KILL:
                 self._kill(node)
@@ -105,8 +108,21 @@ class ManagerNode(Node):
         beat = node.beat
         if not self.parameters.kill_hung or beat is None or process_start(beat.pid) != beat.started:
             return  # it is dead already, and whoever started it will start it again
-        self.get_logger().error(f"{node.name} has been silent too long: killing process {beat.pid}.")
-        os.kill(beat.pid, signal.SIGKILL)
+        self.get_logger().error(
+            f"{node.name} has been silent too long: ending process {beat.pid}; its log says where it hung."
+        )
+        os.kill(beat.pid, signal.SIGABRT)
+        self._ending[beat.pid] = (beat.started, time.monotonic() + _LAST_WORDS_S)
+
+    def _kill_what_is_left(self) -> None:
+        """A process that cannot even end itself, such as a stopped one, is killed."""
+        now = time.monotonic()
+        for pid, (started, deadline) in list(self._ending.items()):
+            if now < deadline:
+                continue
+            del self._ending[pid]
+            if process_start(pid) == started:
+                os.kill(pid, signal.SIGKILL)
 
     def _report(self) -> None:
         values: dict[str, object] = {"all_active": self.watch.all_active}

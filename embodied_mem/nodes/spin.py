@@ -38,6 +38,7 @@ def run(make_nodes: Callable[[], Sequence[Node]], args: list[str] | None = None)
     0 after a signal, BAD_START when the nodes could not be made (the reason is printed in one sentence). A process that
     hangs before its nodes spin prints where, and ends with 1, so that whoever started it starts it again.
     """
+    faulthandler.enable()  # SIGABRT, by which the manager ends a hung process, prints where each thread is
     faulthandler.dump_traceback_later(_START_S, exit=True)
     stop_asked = _Signals()
     leash.obey()
