@@ -1,0 +1,1 @@
+"""Short-term memory of the current surroundings (docs/tokens.md)."""
