@@ -54,6 +54,7 @@ from embodied_mem.nodes.results import QueryResult
 from embodied_mem.recall.answer import Answer
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.memory import Admitted
+from embodied_mem.records.numeric import floats
 from embodied_mem.records.observation import Observation
 from embodied_mem.records.query import Query
 
@@ -125,8 +126,12 @@ class MemoryClient:
 
         A node that is killed on the way is asked again; what it had written before is then answered as `folded`.
         """
+        if not isinstance(what, str | Observation):
+            raise errors.BadInputError(
+                f"What is to be remembered must be a caption or an Observation, not a {type(what).__name__}."
+            )
         if isinstance(what, str):
-            where = np.asarray(position, dtype=np.float64), np.asarray(orientation, dtype=np.float64)
+            where = np.array(floats(position, 3, "position")), np.array(floats(orientation, 4, "orientation"))
             what = Observation(stamp_ns or 0, *where, frame_id=frame_id, caption=what, **fields)
         request = Remember.Request(observation=observation_to_msg(what), ack=int(durable))
         response = self.call(Remember, "remember", request)
@@ -305,7 +310,10 @@ class MemoryClient:
                 None,
                 f"Nobody serves {client.srv_name}: are the nodes running (`embodied-mem up`) in this ROS domain?",
             )
-        future = client.call_async(request)
+        try:
+            future = client.call_async(request)
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise errors.BadInputError(f"A text of the request cannot be sent: {error}.") from error
         self._executor.spin_until_future_complete(future, max(until - time.monotonic(), 0.0))
         if not future.done():
             client.remove_pending_request(future)

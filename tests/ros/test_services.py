@@ -270,3 +270,18 @@ def test_a_service_that_nobody_serves_is_named_in_time(pair: Pair) -> None:
         lost.query("anything")
     lost.close()
     node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("what", "fields", "says"),
+    [
+        (None, {}, "a caption or an Observation, not a NoneType"),
+        ("a mug", {"position": (1.0, 2.0)}, "position must be 3 numbers"),
+        ("a mug", {"position": "here"}, "position must be 3 numbers"),
+        ("a mug", {"orientation": (0.0, 0.0, 1.0)}, "orientation must be 4 numbers"),
+        ("half a \ud800 pair", {}, "cannot be sent"),
+    ],
+)
+def test_the_client_refuses_what_it_cannot_send(pair: Pair, what: Any, fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(errors.BadInputError, match=says):
+        pair.client.remember(what, **fields)
