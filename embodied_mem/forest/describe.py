@@ -24,7 +24,7 @@ from embodied_mem.objects.labels import singular
 from embodied_mem.records.query import EVERY_MAP, Query
 
 FloatArray = NDArray[np.float64]
-_FEW = 6  # differences told for each side
+_FEW = 10  # differences told for each side
 _SURE = 1.96  # standard errors
 _PRIOR = 100.0  # records' worth of prior, spread over terms as memory has them
 _EVIDENCE = 3
