@@ -2,6 +2,9 @@
 
 A record node that is being restarted hears nothing, and nobody tells the sender. So each observation is kept until an
 event names its time: admitted, folded, refused or dropped. Memory folds what comes twice.
+
+What was sent in vain follows early once memory is heard of again, but only so fast as it answers: each answer releases
+two. All at once, and again with each answer, would bury a memory that has just come back under repetitions.
 """
 
 from __future__ import annotations
@@ -10,10 +13,13 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 _FIRST_S, _LAST_S = 1.5, 12.0  # seconds without word, after which it is sent again; each time twice as long
+_RELEASED = 2  # items that are sent early for each that memory was heard of
+_AT_ONCE = 50  # items sent again at one time
 
 
 @dataclass(slots=True)
@@ -22,6 +28,7 @@ class _Kept(Generic[T]):
     item: T
     wait_s: float
     due: float
+    early: bool = False  # it was released since it was last sent for having waited
 
 
 class Outbox(Generic[T]):
@@ -52,15 +59,16 @@ class Outbox(Generic[T]):
             if index is None:
                 return
             del self._kept[index]
-            for kept in self._kept:
-                if kept.wait_s > _FIRST_S:
-                    kept.due = 0.0
+            waiting = (kept for kept in self._kept if kept.wait_s > _FIRST_S and not kept.early)
+            for kept in islice(waiting, _RELEASED):
+                kept.due, kept.early = 0.0, True
 
     def send_again(self, now: float) -> None:
         """Send what is overdue, in order."""
         with self._lock:
-            overdue = [kept for kept in self._kept if kept.due <= now]
+            overdue = [kept for kept in self._kept if kept.due <= now][:_AT_ONCE]
             for kept in overdue:
+                kept.early = kept.due == 0.0
                 kept.wait_s = min(2 * kept.wait_s, _LAST_S)
                 kept.due = now + kept.wait_s
             self.counters["sent_again"] += len(overdue)

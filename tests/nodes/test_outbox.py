@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from embodied_mem.nodes.outbox import Outbox
 
 
@@ -66,3 +68,25 @@ def test_a_memory_that_stays_away_costs_the_oldest_which_are_counted() -> None:
     assert len(box) == 3 and box.counters["unheard_dropped"] == 2
     box.send_again(2.0)
     assert sent == [0, 1, 2, 3, 4, 2, 3, 4]
+
+
+def test_a_slow_memory_that_is_back_is_not_flooded() -> None:
+    """It answers in the order in which things came, a few at a time: repetitions of what waits would bury it."""
+    inbox: deque[int] = deque()
+    box = Outbox[int](inbox.append)
+    now = 0.0
+    for stamp in range(100):
+        box.put(stamp, stamp, now)
+    while now < 20.0:  # nobody is there
+        box.send_again(now)
+        now += 0.5
+    inbox.clear()
+    sent = box.counters["sent_again"]
+    box.put(100, 100, now)
+    while len(box) and now < 300.0:
+        for _ in range(min(4, len(inbox))):
+            box.heard(inbox.popleft())
+        box.send_again(now)
+        now += 0.5
+    assert len(box) == 0 and now < 60.0
+    assert box.counters["sent_again"] - sent < 400
