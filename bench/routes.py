@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bench.harness import Options, Report, Timing, measure, parse
 from bench.street_tune import data_folder
+from embodied_mem.topology.compress import Compressed, compress
 from embodied_mem.topology.graph import PlaceGraph
 from embodied_mem.topology.routes import Router
 from embodied_mem.topology.search import a_star
@@ -234,6 +235,42 @@ def other_ways(report: Report, router: Router, pairs: NDArray[np.int64], yen: in
     report.table("alternatives, CPU ms", columns, rows)
 
 
+def compression(report: Report, graph: PlaceGraph, router: Router, stretches: Sequence[float], count: int) -> None:
+    """How many places are left when ways between these may be longer by a bounded factor, and how long they get.
+
+    Between kept places the bound is a promise. Between any two places, by way of the kept ones nearest to them, it is
+    not; what comes out there is shown as well.
+    """
+    rows, worst = [], 0.0
+    for stretch in stretches:
+        begin = time.thread_time()
+        made = compress(graph, stretch=stretch)
+        spent = time.thread_time() - begin
+        small, rng = Router(made.graph), np.random.default_rng(_SEED)
+        kept = _stretches(router, small, made, made.kept[rng.integers(0, len(made.kept), (count, 2))])
+        every = _stretches(router, small, made, rng.integers(0, len(graph), (count, 2)))
+        worst = max(worst, float(kept.max()) / stretch)
+        rows.append([
+            stretch, len(made.kept), 100 * len(made.kept) / len(graph), made.graph.edge_count,
+            *(float(np.quantile(kept, share)) for share in (0.5, 0.95, 1.0)),
+            *(float(np.quantile(every, share)) for share in (0.5, 0.95)), float(np.median(made.away)), spent * 1e3,
+        ])  # fmt: skip
+    columns = ["allowed", "places", "% of all", "edges", "p50", "p95", "max", "any two: p50", "p95", "m away", "CPU ms"]
+    report.table(f"compression: stretch of {count:,} ways between kept places, and between any", columns, rows)
+    report.bar("longest way of a compressed graph over what its stretch allows", worst, at_most=1 + _CLOSE)
+
+
+def _stretches(router: Router, small: Router, made: Compressed, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many times longer ways are by the kept places, for pairs (p, 2) of places that a way joins."""
+    found = []
+    for a, b in pairs.tolist():
+        before = router.snapshot.between(a, b, 0)[0]
+        if 0 < before < np.inf:
+            after = small.snapshot.between(int(made.place_of[a]), int(made.place_of[b]), 0)[0]
+            found.append((made.away[a] + after + made.away[b]) / before)
+    return np.array(found)
+
+
 def _on_every_place(snapshot: Snapshot, a: int, b: int) -> float:
     zero, goal = np.zeros(1), snapshot.rows.xyz[b : b + 1]
     ends = np.array([a], np.int32), np.array([b], np.int32)
@@ -278,6 +315,9 @@ def run(options: Options) -> int:
     compare_exactness(report, streets, router, pairs)
     compare_peers(report, streets, router, pairs[: 10 if options.quick else 200])
     other_ways(report, router, pairs[: 10 if options.quick else 100], 2 if options.quick else 20)
+    compress(graph)  # compiles
+    stretches = (1.0, 1.5) if options.quick else (1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0)
+    compression(report, graph, router, stretches, 50 if options.quick else 1000)
     return report.finish()
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from embodied_mem.topology.search import Floats, Ints, Rows, a_star, tail_of
 
@@ -38,15 +39,15 @@ class Chains(NamedTuple):
     arc_chain: Ints
 
 
-def find_chains(rows: Rows) -> Chains:
-    """The chains of a graph without loops and double arcs."""
+def find_chains(rows: Rows, kept: NDArray[np.bool_] | None = None) -> Chains:
+    """The chains of a graph without loops and double arcs. kept (n,): nodes that count as junctions in any case."""
     starts, heads, xyz = rows
     n = len(starts) - 1
     tails = np.repeat(np.arange(n, dtype=np.int64), np.diff(starts))
     pairs = np.unique(np.concatenate([tails << 32 | heads, heads.astype(np.int64) << 32 | tails]))
     neighbours = (pairs & 0xFFFFFFFF).astype(np.int32)
     begins = np.searchsorted(pairs, np.arange(n + 1, dtype=np.int64) << 32).astype(np.int32)
-    bounds, nodes, chain, at = _trace(begins, neighbours)
+    bounds, nodes, chain, at = _trace(begins, neighbours, np.zeros(n, dtype=bool) if kept is None else kept)
     forward, backward = _steps(rows, bounds, nodes)
     members = np.flatnonzero(chain < 0)
     junction = np.full(n, -1, dtype=np.int32)
@@ -61,12 +62,12 @@ def find_chains(rows: Rows) -> Chains:
 
 
 @njit(cache=True, nogil=True)
-def _trace(begins: Ints, neighbours: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+def _trace(begins: Ints, neighbours: Ints, kept: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints, Ints]:
     """Follow every chain from its end with the smaller number. See `Chains` for what is returned."""
     n = len(begins) - 1
     between = np.zeros(n, dtype=np.bool_)
     for node in range(n):
-        between[node] = begins[node + 1] - begins[node] == 2
+        between[node] = begins[node + 1] - begins[node] == 2 and not kept[node]
     chain, at = np.full(n, -1, dtype=np.int32), np.full(n, -1, dtype=np.int32)
     bounds = np.zeros(len(neighbours) + 1, dtype=np.int32)
     nodes = np.empty(3 * len(neighbours) + 2, dtype=np.int32)
@@ -149,6 +150,19 @@ def costs_of_chains(chains: Chains, costs: Floats) -> Floats:
         for k in range(chains.bounds[chains.arc_chain[i] >> 1], chains.bounds[(chains.arc_chain[i] >> 1) + 1] - 1):
             total[i] += costs[steps[k]]
     return total
+
+
+@njit(cache=True, nogil=True)
+def arcs_of_chains(chains: Chains) -> tuple[Ints, Ints]:
+    """The graph's arcs along each arc between junctions, one after another, and (a + 1,) where those of each begin."""
+    begins = np.zeros(len(chains.arc_chain) + 1, dtype=np.int32)
+    arcs = np.empty(2 * len(chains.nodes), dtype=np.int32)
+    for i in range(len(chains.arc_chain)):
+        first, last = chains.bounds[chains.arc_chain[i] >> 1], chains.bounds[(chains.arc_chain[i] >> 1) + 1] - 1
+        piece = _piece(chains, last, first) if chains.arc_chain[i] & 1 else _piece(chains, first, last)
+        begins[i + 1] = begins[i] + len(piece)
+        arcs[begins[i] : begins[i + 1]] = piece
+    return arcs[: begins[-1]].copy(), begins
 
 
 @njit(cache=True, nogil=True)
