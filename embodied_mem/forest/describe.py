@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.forest.search import passing
@@ -111,37 +112,44 @@ def compare(forest: ForestView, one: Query, two: Query) -> Described:
     return Described(True, tuple(sentences), areas=areas)
 
 
-def where_more(forest: ForestView, what: str, query: Query | None = None) -> Described:
-    """The areas (nodes of the tree) in which the largest share of records speaks of `what`, the first first.
+def where_more(forest: ForestView, what: str, query: Query | None = None, *, reach: float | None = None) -> Described:
+    """The neighbourhoods in which the largest share of records speaks of `what`, the first first.
 
-    what: a thing, or a quality ("greener" is looked for as "green"). Raises BadInputError for nothing to look for.
+    Neighbourhoods are circles around the centres of the tree's lowest nodes. They are ranked by the lower end of the
+    share's 95 % interval, so that few records do not count as many.
+
+    what   a thing, or a quality ("greener" is looked for as "green"); reach: the radius in metres, by default a
+    twentieth of the region's diagonal. Raises BadInputError for nothing to look for and a radius that is none.
     """
-    wanted = _meant(forest, what)
-    if not wanted:
-        return Described(False, reason=f"Not found: no record speaks of {what!r}.")
+    if reach is not None and not reach > 0:
+        raise BadInputError(f"The radius of a neighbourhood must be above 0 m, not {reach}.")
     with forest.lock:
+        wanted = _meant(forest, what)
+        if not wanted:
+            return Described(False, reason=f"Not found: no record speaks of {what!r}.")
         region = _region(forest, query)
         if isinstance(region, str):
             return Described(False, reason=region)
         frame, leaves = region
         tree = forest.trees[frame]
-        speaks = np.zeros(tree.leaf_slots, dtype=bool)
-        inside = np.zeros(tree.leaf_slots, dtype=bool)
-        inside[leaves] = True
         codes = np.array(sorted(wanted.values()))
-        for leaf in leaves.tolist():
-            speaks[leaf] = bool(np.isin(forest.lexicon.of(int(tree.arrays.seqs[leaf])), codes).any())
+        seqs = tree.arrays.seqs[leaves]
+        speaks = np.array([bool(np.isin(forest.lexicon.of(seq), codes).any()) for seq in seqs.tolist()])
         if not speaks.any():
             return Described(False, reason=f"Not found: no record there speaks of {', '.join(wanted)}.")
-        areas = _richest(forest, frame, tree, inside, speaks)
-        sentences = []
-        for area, members in areas:
-            about = np.sort(tree.arrays.seqs[members[speaks[members]]])[:_EVIDENCE]
-            x, y = area.summary.center[:2]
+        positions = tree.arrays.positions[leaves]
+        radius = reach or max(float(np.linalg.norm(np.ptp(positions, axis=0))) / 20, 1.0)
+        areas, sentences = [], []
+        for members in _richest(tree, leaves, speaks, radius):
+            own = leaves[members]
+            made = summarise(tree, forest.lexicon, own, tree.leaves(), forest.caption_of, map_id=frame)
+            about = seqs[members[speaks[members]]]
+            areas.append(Area(made, len(about) / len(own), len(about)))
+            x, y = made.center[:2]
             said = " or ".join(wanted)
-            text = f"Around ({x:.0f}, {y:.0f}), {area.count} of {len(members)} records speak of {said}."
-            sentences.append(Sentence("where", text, tuple(about.tolist())))
-    return Described(True, tuple(sentences), areas=tuple(area for area, _ in areas))
+            text = f"Around ({x:.0f}, {y:.0f}), {len(about)} of {len(own)} records speak of {said}."
+            sentences.append(Sentence("where", text, tuple(np.sort(about)[:_EVIDENCE].tolist())))
+    return Described(True, tuple(sentences), areas=tuple(areas))
 
 
 def answer(forest: ForestView, question: str, region: Query | None = None, other: Query | None = None) -> Described:
@@ -220,26 +228,26 @@ def _told(
 
 
 def _richest(
-    forest: ForestView, frame: str, tree: Tree, inside: NDArray[np.bool_], speaks: NDArray[np.bool_]
-) -> list[tuple[Area, NDArray[np.int64]]]:
-    """The nodes with the largest share, by the lower end of Wilson's interval, none within another."""
+    tree: Tree, leaves: NDArray[np.int64], speaks: NDArray[np.bool_], radius: float
+) -> list[NDArray[np.int64]]:
+    """Indices into `leaves` of the neighbourhoods with the largest share, none of which overlaps one before it."""
+    positions, bottoms = tree.arrays.positions[leaves], tree.arrays.above[leaves]
+    nodes, owner = np.unique(bottoms, return_inverse=True)
+    counts = np.bincount(owner)
+    centers = np.column_stack([np.bincount(owner, positions[:, axis]) / counts for axis in range(3)])
+    near = cKDTree(positions).query_ball_point(centers, radius)
+    enough = min(_ENOUGH, max(map(len, near)))
     scored = []
-    for node in tree.nodes().tolist():
-        if node == tree.root and len(tree.nodes()) > 1:
-            continue
-        members = tree.leaves_under(node)
-        members = members[inside[members]]
-        if len(members) >= min(_ENOUGH, int(inside.sum())) and speaks[members].any():
-            scored.append((_wilson(int(speaks[members].sum()), len(members)), node, members))
-    scored.sort(key=lambda item: (-item[0], item[1]))
-    chosen: list[tuple[Area, NDArray[np.int64]]] = []
-    taken = np.zeros(len(inside), dtype=bool)
-    for _, node, members in scored:
-        if taken[members].any():
-            continue
-        taken[members] = True
-        count = int(speaks[members].sum())
-        chosen.append((Area(forest.summary(frame, node), count / len(members), count), members))
+    for number, members in enumerate(near):
+        own = np.array(sorted(members), dtype=np.int64)
+        if len(own) >= enough and speaks[own].any():
+            scored.append((-_wilson(int(speaks[own].sum()), len(own)), int(nodes[number]), own))
+    chosen: list[NDArray[np.int64]] = []
+    taken = np.zeros(len(leaves), dtype=bool)
+    for _, _, own in sorted(scored, key=lambda item: item[:2]):
+        if not taken[own].any():
+            taken[own] = True
+            chosen.append(own)
         if len(chosen) == _AREAS:
             break
     return chosen

@@ -71,7 +71,7 @@ def test_where_it_is_greener_is_the_park(forest):
     for seq in told.evidence:
         assert "green" in forest.lexicon.said_by(seq)
     cars = where_more(forest, "cars")
-    assert cars.areas[0].summary.center[0] > 150 and cars.areas[0].share == 1.0
+    assert cars.areas[0].summary.center[0] > 150 and cars.areas[0].share > 0.6
 
 
 def test_what_nobody_speaks_of_is_not_found(forest):
