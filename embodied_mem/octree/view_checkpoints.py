@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.errors import StorageError
+from embodied_mem.errors import NotFoundError, StorageError
 from embodied_mem.octree.tree import Octree
 from embodied_mem.octree.view_sweeps import alike
 from embodied_mem.records.files import make_folder, sync_folder
@@ -48,7 +48,7 @@ class Checkpoints:
                 if len(own) <= len(sweeps) and alike(own, sweeps) == len(own):
                     tree.to_arrays()  # reads every page, so that a damaged one is found now
                     return tree, own
-            except (StorageError, KeyError, TypeError, ValueError):
+            except (NotFoundError, StorageError, KeyError, TypeError, ValueError):  # or removed by compaction
                 self._counters["checkpoints_unreadable"] += 1
             path.unlink(missing_ok=True)
         return None
@@ -58,7 +58,7 @@ class Checkpoints:
         for path in reversed(self._files()):
             try:
                 return _sweeps(Octree.open(path))[:, 0].copy()
-            except (StorageError, KeyError, TypeError, ValueError):
+            except (NotFoundError, StorageError, KeyError, TypeError, ValueError):  # or removed by compaction
                 continue  # counted when its turn comes in `latest`
         return np.zeros(0, dtype=np.int64)
 

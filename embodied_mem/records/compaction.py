@@ -4,7 +4,8 @@
 2. The rows of the forgotten records, of their repetitions and of their corrections become empty tombstones, which keep
    their numbers, and their vectors of every model are deleted; in short transactions.
 3. Clouds and thumbnails that no entry names any more are removed.
-4. The database is written anew, the write-ahead log cut to nothing, and the caches are removed.
+4. The database is written anew, the write-ahead log cut to nothing, and the caches are removed, with what views keep in
+   the folder `views` (checkpoints of maps, in which forgotten clouds may lie): they make it again from the log.
 
 A process that is killed in the middle leaves a whole memory, whose answers are those from before; the next compaction
 goes on where it stopped. Readers read and the writer writes meanwhile; commits wait while the database is written anew.
@@ -14,15 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from embodied_mem.errors import StorageError
 from embodied_mem.records.entry import tombstone
+from embodied_mem.records.files import sync_folder
 from embodied_mem.records.log import RecordLog
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.rewriting import Rewriter
 
+VIEWS = "views"  # folder in a memory's folder: what views keep there
 _BATCH = 256  # entries a transaction
 
 
@@ -87,6 +91,7 @@ class Compaction:
             yield Step("writing the database anew")
             rewriter.shrink()
             rewriter.finish()
+            _remove_views(log.folder / VIEWS)
             self._clear_embedder()
         self.report.bytes_after = database.stat().st_size
 
@@ -113,3 +118,16 @@ class Compaction:
         clear = getattr(self._memory.embedder, "clear", None)
         if clear is not None:
             clear()
+
+
+def _remove_views(folder: Path) -> None:
+    """Raises StorageError when the disk refuses."""
+    try:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+        for place in [folder, *(path for path in folder.rglob("*") if path.is_dir())]:
+            if place.is_dir():
+                sync_folder(place)
+    except OSError as error:
+        raise StorageError(f"What views keep in {folder} could not be removed ({error.strerror}).") from error

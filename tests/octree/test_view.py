@@ -12,7 +12,7 @@ import pytest
 from embodied_mem.errors import BadInputError, NotFoundError, UnknownMapError
 from embodied_mem.octree.tree import Octree, equal
 from embodied_mem.octree.view import OccupancyView
-from embodied_mem.records.compaction import Compaction
+from embodied_mem.records.compaction import VIEWS, Compaction
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.view import RecordView
@@ -197,6 +197,19 @@ def test_a_cloud_that_retention_dropped_stays_in_the_map_and_is_counted_when_it_
     again.catch_up(without_first_clouds)
     assert again.counters["sweeps_lost"] == 4
     assert set(np.unique(again.map("default").to_arrays().records)) <= {0, *seqs[4:]}
+
+
+def test_compaction_removes_checkpoints_in_which_forgotten_clouds_may_lie(tmp_path: Path) -> None:
+    mem = RecordMemory.open(tmp_path, LetterEmbedder(), clock=Clock(START + 10**6 * SECOND))
+    live = Live(mem, tmp_path / VIEWS, every=2)
+    seqs = [_see(mem, number) for number in range(6)]
+    live.settle()
+    assert list((tmp_path / VIEWS).rglob("*.octree"))
+    mem.forget([seqs[2]])
+    Compaction(mem).run()
+    assert not list((tmp_path / VIEWS).rglob("*.octree"))
+    assert live.agrees()
+    mem.close()
 
 
 def test_where_nothing_was_seen_is_no_map() -> None:
