@@ -35,7 +35,7 @@ def test_records_go_one_by_one_as_in_one_batch():
     assert growth.tree.fingerprint() != grown(199).tree.fingerprint()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data(), n=st.integers(1, 120), fan_out=st.sampled_from((6, 8, 16)))
 def test_removing_and_moving_leave_a_true_tree(data, n, fan_out):
     growth = grown(n, fan_out, seed=n)

@@ -60,7 +60,7 @@ def flat(tree: Tree, w: Wanted) -> list[tuple[float, int]]:
 TREE = None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_best_first_equals_scoring_every_record(data):
     global TREE
@@ -123,7 +123,7 @@ def test_an_empty_tree_finds_nothing_and_malformed_searches_are_refused():
         beam(grown(), Wanted(vector=np.ones(16, np.float32)), 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_the_filters_of_memory_hold_in_the_forest_as_in_the_index(data):
     forest, mem = _forest()

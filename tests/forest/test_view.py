@@ -59,7 +59,7 @@ def _stands(mem: RecordMemory, seq: int) -> bool:
     return True
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_after_any_commands_the_live_forest_equals_a_rebuild(data):
     mem = memory()
