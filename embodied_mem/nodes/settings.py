@@ -106,7 +106,8 @@ class SpatialSettings:
     memory_mb: float = parameter(
         0.0, "Megabytes for each map; beyond, what was seen longest ago goes. 0 = no limit.", low=0.0
     )
-    checkpoints: str = parameter("", "Folder of the maps' checkpoints; empty = a restart reads every cloud again.")
+    memory: str = parameter("", "Folder of the memory, as in record: there the maps' checkpoints are kept.")
+    checkpoints: bool = parameter(True, "Keep them, if the folder is there; else a restart reads every cloud again.")
     grid_min_z: float = parameter(0.1, "Metres: what is lower is no obstacle on the occupancy grid.")
     grid_max_z: float = parameter(1.8, "Metres: what is higher is no obstacle there.")
     publish_period: float = parameter(1.0, "Seconds between maps, made only when somebody looks.", low=0.1)

@@ -5,7 +5,7 @@ Publishes   occupancy_grid, occupied_voxels, topology
 Serves      query_volume, cast_rays, nearest_obstacle; plan_route, recall_place, goal_near
 
 Threads: the executor follows the log and answers; a worker folds clouds into the maps, and makes what is published;
-another one thinks about poses to go to. A killed node goes on from its checkpoints (parameter `checkpoints`).
+another one thinks about poses to go to. A killed node goes on from its checkpoints, in the memory's folder.
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from embodied_mem.nodes.memory_folder import memory_folder
 from embodied_mem.nodes.settings import SpatialSettings
 from embodied_mem.octree.view import OccupancyView
+from embodied_mem.records.compaction import VIEWS
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.view import RecordView
 from embodied_mem.topology.places import PlaceSettings
@@ -24,7 +26,7 @@ class SpatialView(RecordView):
             self.index,
             resolution=settings.resolution,
             budget_bytes=int(settings.memory_mb * _MEGABYTE) or None,
-            folder=Path(settings.checkpoints).expanduser() if settings.checkpoints else None,
+            folder=_folder(settings),
         )
         places = PlaceSettings(
             near=settings.place_distance,
@@ -37,3 +39,9 @@ class SpatialView(RecordView):
         super().apply(entries)
         self.occupancy.apply(entries)
         self.places.apply(entries)
+
+
+def _folder(settings: SpatialSettings) -> Path | None:
+    """Where checkpoints are kept; None when they are not wanted, or the memory is on another machine."""
+    memory = memory_folder(settings.memory)
+    return memory / VIEWS if settings.checkpoints and memory.is_dir() else None

@@ -48,7 +48,7 @@ class Robot:
 def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
     with Graph() as graph:
         record = graph.up(RecordNode, {"memory": str(tmp_path_factory.mktemp("memory")), **SMALL})
-        spatial = graph.up(SpatialNode, {"place_distance": 1.0, **SMALL})
+        spatial = graph.up(SpatialNode, {"place_distance": 1.0, "checkpoints": False, **SMALL})
         client = graph.client()
         for x in np.arange(0.0, 8.1, 1.0):
             position = np.array([x, -0.5, TALL])
@@ -168,8 +168,7 @@ def test_a_late_start_and_a_forgotten_record_give_the_map_of_a_rebuild(graph: Gr
     for x in (0.0, 2.0, 6.0):
         position = np.array([x, 0.0, TALL])
         seqs.append(client.remember(seen("a room", position, cloud=sweep(position)[::7], sensor_id="lidar")).seq)
-    checkpoints = tmp_path / "views"
-    spatial = graph.up(SpatialNode, {"checkpoints": str(checkpoints)})
+    spatial = graph.up(SpatialNode, {"memory": str(tmp_path / "memory")})
     until(lambda: spatial._log.follower.caught_up and not spatial._log.view.occupancy.behind, "the log was read")
     assert equal(spatial._log.view.occupancy.map("default"), _rebuilt(record.memory))
 

@@ -100,9 +100,7 @@ def _parameters(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, A
         from embodied_mem.cli.simulated import played_parameters
 
         found = played_parameters(folder, args.frames)
-    from embodied_mem.records.compaction import VIEWS
-
-    found["spatial"] = {"checkpoints": str(folder / VIEWS)}
+    found["spatial"] = {"memory": str(folder)}
     if args.detector is not None:
         from embodied_mem.cli.sources import names_beside
 
