@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
+
 from bench.faults.kills import Kills, compare, look
 from bench.faults.samples import START_NS, clock, embedder, sample
 from embodied_mem.nodes import supervisor
@@ -127,7 +129,7 @@ def _questions() -> list[Query]:
 
 
 def _shown(hits: object) -> list[tuple[int, float]]:
-    """Numbers and scores of hits, of a client or of a memory."""
+    """Numbers and scores of hits, of a client or of a memory; scores as messages carry them, in single precision."""
     return [
-        (getattr(hit, "record", hit).seq, round(hit.score, 5)) for hit in hits  # type: ignore[attr-defined]
+        (getattr(hit, "record", hit).seq, float(np.float32(hit.score))) for hit in hits  # type: ignore[attr-defined]
     ]  # fmt: skip
