@@ -31,6 +31,7 @@ from embodied_mem.nodes.log_reader import LogReader, Patience, late
 from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.settings import RecallSettings
 from embodied_mem.nodes.spin import run
+from embodied_mem.nodes.warming import warm_memory
 from embodied_mem.nodes.worker import Worker
 from embodied_mem.recall.recall import Recall
 from embodied_mem.records.view import RecordView
@@ -49,6 +50,7 @@ class RecallNode(MemoryNode):
 
     def configure(self) -> None:
         p: RecallSettings = self.parameters
+        warm_memory()
         self._answers = self.publish_to(AnswerStamped, "answers", qos.ANSWERS)
         self._markers = self.publish_to(MarkerArray, "~/markers", qos.MARKERS)
         if self._memory is None:

@@ -34,6 +34,7 @@ from embodied_mem.nodes.record_services import RecordServices
 from embodied_mem.nodes.recording import Event, Job, Recorder
 from embodied_mem.nodes.settings import RecordSettings
 from embodied_mem.nodes.spin import run
+from embodied_mem.nodes.warming import warm_memory
 from embodied_mem.nodes.worker import Worker
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.gate import GateLimits
@@ -54,6 +55,7 @@ class RecordNode(MemoryNode):
 
     def configure(self) -> None:
         p: RecordSettings = self.parameters
+        warm_memory()
         self.memory = RecordMemory.open(
             memory_folder(p.memory),
             default_embedder(p.embedder),

@@ -45,6 +45,7 @@ class RouteServices:
             raise BadInputError(f"{request.routes} routes were asked for: between 1 and {_MOST_ROUTES} can be had.")
         start = ToPosition(self._start(view, request, map_id), map_id)
         try:
+            going.require_known(view.places, start.position, map_id)
             routes = _routes(view, start, goal, request.routes)
         except UnreachableError as error:
             response.found, response.reason = False, str(error)
@@ -78,6 +79,15 @@ class RouteServices:
 
     async def _goal_near(self, request: Any, response: Any) -> None:
         view, map_id = await self._view(request, response)
+        sizes = (
+            request.floor, request.robot_radius, request.robot_height, request.sensor_height, request.min_distance,
+            request.max_distance,
+        )  # fmt: skip
+        if not np.isfinite(sizes).all() or not 0 <= request.min_distance < request.max_distance <= 30:
+            raise BadInputError(
+                "floor, sizes and distances must be finite, and 0 <= min_distance < max_distance <= 30 m; they are "
+                f"{', '.join(f'{size:g}' for size in sizes)}."
+            )
         settings = NearSettings(
             radius=request.robot_radius, height=request.robot_height, eye=request.sensor_height,
             nearest=request.min_distance, farthest=request.max_distance,

@@ -30,6 +30,7 @@ from embodied_mem.nodes.settings import SpatialSettings
 from embodied_mem.nodes.spatial_view import SpatialView
 from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.volume_services import VolumeServices
+from embodied_mem.nodes.warming import warm_space
 from embodied_mem.nodes.worker import Worker
 
 _QUESTIONS = 50  # that may wait
@@ -46,6 +47,7 @@ class SpatialNode(MemoryNode):
         self._log: Any = None
         self._mapper: Any = None
         self._thinker: Any = None
+        self._whole: Any = None  # the view whose maps were made of everything once
 
     @property
     def frame(self) -> str:
@@ -54,6 +56,7 @@ class SpatialNode(MemoryNode):
 
     def configure(self) -> None:
         p: SpatialSettings = self.parameters
+        warm_space()
         self._patience = Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
         self._reading = False
         self._waiting: list[tuple[int, Any]] = []
@@ -81,7 +84,7 @@ class SpatialNode(MemoryNode):
         for worker in (self._mapper, self._thinker):
             for job in worker.stop() if worker is not None else ():
                 job.failed(UnavailableError("The spatial node is stopping: ask again when it is back."))
-        self._mapper = self._thinker = None
+        self._mapper = self._thinker = self._whole = None
         if log is not None:
             log.close()
             log.view.occupancy.save()
@@ -97,6 +100,10 @@ class SpatialNode(MemoryNode):
     async def settled(self, read_to: int) -> SpatialView:
         """The view, once its maps are made of everything up to `read_to`. Raises UnavailableError."""
         view: SpatialView = await self._log.ready(read_to)
+        if self._whole is not view:
+            raise UnavailableError(
+                f"The maps are still being made ({view.occupancy.behind} clouds are left): try again in a moment."
+            )
         if read_to and view.occupancy.behind:
             waiting = (read_to, self.future())
             self._waiting.append(waiting)
@@ -128,7 +135,9 @@ class SpatialNode(MemoryNode):
         ))  # fmt: skip
 
     def _worked(self, view: SpatialView, due: tuple[int, int] | None) -> None:
-        if due is not None:
+        if due is None:
+            self._whole = view
+        else:
             self.executor.create_task(self._read_clouds, view, due)
             return
         for waiting in [waiting for waiting in self._waiting if waiting[0] <= view.occupancy.watermark]:

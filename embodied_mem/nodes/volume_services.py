@@ -9,6 +9,7 @@ from embodied_mem_msgs.srv import CastRays, NearestObstacle, QueryVolume
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.nodes.conversions import volumes
+from embodied_mem.octree.morton import HALF
 from embodied_mem.octree.tree import Octree
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class VolumeServices:
     async def _cast_rays(self, request: Any, response: Any) -> None:
         starts, ways, reach = volumes.rays_asked_for(request)
         tree = await self._map(request, response)
+        if (np.abs(starts) >= HALF * tree.resolution).any():
+            raise BadInputError(f"An origin lies outside of the map, which reaches {HALF * tree.resolution:,.0f} m.")
         volumes.fill_rays(response, tree.cast(starts, ways, reach, unknown_blocks=request.unknown_blocks))
 
     async def _nearest_obstacle(self, request: Any, response: Any) -> None:

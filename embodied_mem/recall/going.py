@@ -20,6 +20,7 @@ from embodied_mem.topology.view import TopologyView
 FloatArray = NDArray[np.float64]
 _MOST_EVIDENCE = 5
 _BATCH = 1000  # entries read at once
+_FAR = 25.0  # metres from the nearest place, from where nobody knows a way
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +96,17 @@ def standing(view: RecordView, map_id: str) -> FloatArray:
     return np.array(hits[0].record.observation.position)
 
 
+def require_known(places: TopologyView, start: FloatArray, map_id: str) -> None:
+    """Raise UnreachableError when a start (3,) is so far from every known place that no way from it is known."""
+    graph = places.graph
+    mine = graph.in_map(map_id)
+    if not len(mine):
+        return
+    gap = float(np.linalg.norm(graph.positions.data[mine] - start, axis=1).min())
+    if gap > _FAR:
+        raise UnreachableError(f"The start is {gap:,.0f} m from the nearest place that is known.", "unknown_start")
+
+
 def go_to(
     space: FreeSpace, places: TopologyView, sought: Sought, start: FloatArray, settings: NearSettings, *,
     map_id: str, floor: float = 0.0,
@@ -105,6 +117,7 @@ def go_to(
     mine = graph.in_map(map_id)
     doors = [Entrance(start)]
     if len(mine):
+        require_known(places, start, map_id)
         ways = router.distances(ToPosition(start, map_id))[mine]
         doors += entrances(graph.positions.data[mine], ways, sought.target)
     pose = GoalNear(space, settings).find(sought.target, doors, floor=floor)

@@ -126,6 +126,25 @@ def test_a_goal_near_a_thing_is_free_and_in_view(robot: Robot) -> None:
     assert not unknown.found and "known to be free" in unknown.reason
 
 
+def test_from_far_away_nobody_knows_a_way(robot: Robot) -> None:
+    far = Point(x=5000.0, y=0.0, z=0.0)
+    for kind, name, fields in (
+        (PlanRoute, "plan_route", {"goal_landmark": "mug"}),
+        (GoalNear, "goal_near", {"label": "mug"}),
+    ):
+        found = robot.ask(kind, name, use_start=True, start=far, **fields)
+        assert not found.found and "m from the nearest place" in found.reason
+
+
+def test_the_length_of_a_direction_says_nothing(robot: Robot) -> None:
+    found = robot.ask(
+        CastRays, "cast_rays", origins=[4.3, -0.5, 0.5], directions=[0.0, 1e300, 0.0, 0.0, 1e-320, 0.0],
+        max_ranges=[5.0],
+    )  # fmt: skip
+    assert list(found.states) == [CastRays.Response.HIT] * 2
+    assert found.distances[0] == found.distances[1] == pytest.approx(1.1, abs=0.11)
+
+
 def test_what_cannot_be_answered_is_said_in_a_sentence(robot: Robot) -> None:
     with pytest.raises(UnknownMapError, match="attic"):
         robot.ask(CastRays, "cast_rays", origins=[0.0] * 3, directions=[1.0, 0, 0], max_ranges=[1.0], map_id="attic")
@@ -138,6 +157,12 @@ def test_what_cannot_be_answered_is_said_in_a_sentence(robot: Robot) -> None:
             QueryVolume, "query_volume", box_min=Point(x=-9.0, y=-9.0, z=-9.0), box_max=Point(x=9.0, y=9.0, z=9.0),
             with_free=True, limit=10,
         )  # fmt: skip
+    with pytest.raises(BadInputError, match="outside of the map"):
+        robot.ask(CastRays, "cast_rays", origins=[1e300, 0.0, 0.0], directions=[1.0, 0, 0], max_ranges=[1.0])
+    with pytest.raises(BadInputError, match="floor"):
+        robot.ask(GoalNear, "goal_near", label="mug", floor=float("nan"))
+    with pytest.raises(BadInputError, match="goal_position"):
+        robot.ask(PlanRoute, "plan_route", use_goal_position=True, goal_position=Point(x=float("nan")))
     with pytest.raises(BadInputError, match="exactly one"):
         robot.ask(PlanRoute, "plan_route")
     with pytest.raises(NotFoundError, match="unicorn"):

@@ -40,7 +40,9 @@ def goal_of(request: Any, map_id: str) -> int | ToPosition | ToLandmark | ToReco
     if chosen == "goal_record":
         return ToRecord(int(request.goal_record))
     if chosen == "goal_position":
-        return ToPosition(np.array(vector3(request.goal_position)), map_id)
+        position = position_if(True, request.goal_position, "goal_position")
+        assert position is not None
+        return ToPosition(position, map_id)
     if request.choice not in _CHOICES:
         raise BadInputError(f"PlanRoute's choice is {request.choice}: NEAREST (0), MOST_RECENT (1) or MOST_SEEN (2).")
     return ToLandmark(request.goal_landmark, _CHOICES[request.choice])  # type: ignore[arg-type]

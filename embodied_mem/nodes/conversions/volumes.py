@@ -71,6 +71,7 @@ def rays_asked_for(request: Any) -> tuple[NDArray[np.float64], NDArray[np.float6
         raise BadInputError("max_ranges must be finite and above 0 m.")
     if not np.isfinite(ways).all() or not ways.any(axis=1).all() or not np.isfinite(starts).all():
         raise BadInputError("Origins and directions must be finite, and no direction zero.")
+    ways = ways / np.abs(ways).max(axis=1, keepdims=True)  # their length says nothing, and may be anything
     return np.broadcast_to(starts, ways.shape), ways, np.broadcast_to(reach, len(ways))
 
 
