@@ -82,7 +82,7 @@ class DirectBackend:
             "position": found.pose.position.tolist(),
             "heading": found.pose.heading,
             "target": sought.target.center.tolist(),
-            "instructions": "" if found.route is None else in_words(places.graph, found.route),
+            "instructions": in_words(places.graph, found.route) if found.route and len(found.route) > 1 else "",
             "evidence": list(sought.records),
         }
 

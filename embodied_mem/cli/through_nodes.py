@@ -59,7 +59,7 @@ class NodesBackend:
             "position": [pose.position.x, pose.position.y, pose.position.z],
             "heading": 2 * math.atan2(pose.orientation.z, pose.orientation.w),
             "target": [target.x, target.y, target.z],
-            "instructions": response.route.instructions,
+            "instructions": response.route.instructions if len(response.route.places) > 1 else "",
             "evidence": [int(item.seq) for item in response.evidence],
         }
 

@@ -43,6 +43,10 @@ def test_goto_says_why_it_cannot(run: Run, room: Path):
     assert unknown.code == Exit.NOT_FOUND and "ever detected" in unknown.err
     wide = run("goto", "mug", "--memory", room, "--robot-radius", 2.4)
     assert wide.code == Exit.NOT_FOUND and wide.out.startswith("No way: ")
+    far = run("goto", "mug", "--memory", room, "--from", 1e6, 0, 0)
+    assert far.code == Exit.NOT_FOUND and "from the nearest place" in far.out
+    huge = run("goto", "mug", "--memory", room, "--robot-radius", 20)
+    assert huge.code not in (Exit.OK, Exit.NOT_FOUND) and "below 2.5 m" in huge.err
     bad = run("goto", "mug", "--memory", room, "--robot-radius", -1)
     assert bad.code not in (Exit.OK, Exit.NOT_FOUND) and "above 0" in bad.err
 

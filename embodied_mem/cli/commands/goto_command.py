@@ -51,6 +51,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     numbers = [*(args.start or ()), args.robot_radius, args.eye]
     if not all(map(math.isfinite, numbers)) or args.robot_radius <= 0 or args.eye <= 0:
         raise BadInputError("Positions must be finite; the robot's radius and the height of its eye are above 0 m.")
+    if args.robot_radius >= 2.5:
+        raise BadInputError("The robot's radius must be below 2.5 m, the farthest from which a thing is looked at.")
     start = None if args.start is None else tuple(args.start)
     backend = reading(args, console)
     try:
