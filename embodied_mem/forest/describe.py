@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.forest.search import passing
-from embodied_mem.forest.summarise import Claim, Sentence, Summary, summarise
+from embodied_mem.forest.summarise import Claim, Sentence, Summary, Worded, summarise
 from embodied_mem.forest.tree import Tree
 from embodied_mem.forest.view import ForestView
 from embodied_mem.forest.words import terms
@@ -46,21 +46,13 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Described:
+class Described(Worded):
     """found False: nothing can be said, `reason` says why. evidence: numbers of records behind the sentences."""
 
     found: bool
     sentences: tuple[Sentence, ...] = ()
     reason: str = ""
     areas: tuple[Area, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return " ".join(sentence.text for sentence in self.sentences)
-
-    @property
-    def evidence(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(seq for sentence in self.sentences for seq in sentence.evidence))
 
 
 def describe(forest: ForestView, query: Query | None = None) -> Described:

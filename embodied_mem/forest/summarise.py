@@ -46,8 +46,24 @@ class Sentence:
     claims: tuple[Claim, ...] = ()
 
 
+class Worded:
+    """Something that is said in sentences, each of which can be checked."""
+
+    __slots__ = ()
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def text(self) -> str:
+        return " ".join(sentence.text for sentence in self.sentences)
+
+    @property
+    def evidence(self) -> tuple[int, ...]:
+        """Every record that a sentence rests on, once."""
+        return tuple(dict.fromkeys(seq for sentence in self.sentences for seq in sentence.evidence))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Summary:
+class Summary(Worded):
     """What some records say together.
 
     name       a few words; sentences: one to three
@@ -70,15 +86,6 @@ class Summary:
     source: str = "extractive"
     node: int = -1
     children: tuple[int, ...] = field(default=())
-
-    @property
-    def text(self) -> str:
-        return " ".join(sentence.text for sentence in self.sentences)
-
-    @property
-    def evidence(self) -> tuple[int, ...]:
-        """Every record that a sentence rests on, once."""
-        return tuple(dict.fromkeys(seq for sentence in self.sentences for seq in sentence.evidence))
 
     def staleness_s(self, now_ns: int) -> float:
         """Seconds since the newest of its records was seen."""

@@ -190,7 +190,9 @@ def test_what_numpy_and_python_call_a_number_is_one(on_disk: RecordMemory, tmp_p
 def test_rounding_in_a_covariance_is_forgiven(on_disk: RecordMemory) -> None:
     single = np.asarray(cov(_01=3e-5, _10=3e-5), dtype=np.float32)
     single[0, 1] *= np.float32(1 + 1e-6)
-    on_disk.remember(observation(7, (2, 2, 2), covariance=single.astype(np.float64)))
+    admitted = on_disk.remember(observation(7, (2, 2, 2), covariance=single.astype(np.float64)))
+    kept = on_disk.get(admitted.seq).observation.covariance
+    assert kept is not None and np.allclose(kept, single, rtol=1e-5)
 
 
 def test_a_caption_in_any_script_is_kept(on_disk: RecordMemory, tmp_path: Path) -> None:
