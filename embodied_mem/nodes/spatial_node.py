@@ -135,11 +135,11 @@ class SpatialNode(MemoryNode):
         ))  # fmt: skip
 
     def _worked(self, view: SpatialView, due: tuple[int, int] | None) -> None:
-        if due is None:
-            self._whole = view
-        else:
+        if due is not None:
             self.executor.create_task(self._read_clouds, view, due)
             return
+        if self._log is not None and self._log.follower.caught_up:  # else more of the log is yet to come
+            self._whole = view
         for waiting in [waiting for waiting in self._waiting if waiting[0] <= view.occupancy.watermark]:
             waiting[1].set_result(None)
 

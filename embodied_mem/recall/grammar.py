@@ -108,7 +108,7 @@ def _look_up(words: str, place: Place | None, when: str) -> Question | None:
         match = pattern.fullmatch(words)
         if match is None:
             continue
-        what = _bare(match.groupdict().get("what") or "")
+        what = bare(match.groupdict().get("what") or "")
         question = Question(kind, what, place, when, tense)
         if kind == DESCRIBE and what and place is None:
             around = None if what in _EVERYWHERE else Place("here") if what in _SURROUNDINGS else Place("near", what)
@@ -148,7 +148,7 @@ def _place(relation: str, groups: dict[str, str]) -> Place | None:
         return Place("near", "", radius, (x, y, z))
     if anchor in _SPEAKER:
         return Place("here", "", radius)
-    anchor = _bare(anchor)
+    anchor = bare(anchor)
     if anchor in _EVERYWHERE and relation in ("in", "near"):
         return None
     return Place(relation, anchor, radius)
@@ -178,7 +178,8 @@ def _is_time(words: str) -> bool:
     return True
 
 
-def _bare(phrase: str) -> str:
+def bare(phrase: str) -> str:
+    """A phrase in lower case without the articles and possessives that it begins with."""
     phrase = phrase.strip(" ,'\"")
     while (shorter := _ARTICLE.sub("", phrase)) != phrase:
         phrase = shorter

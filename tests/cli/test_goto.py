@@ -34,7 +34,7 @@ def test_goto_gives_a_pose_that_faces_the_thing(run: Run, room: Path):
     toward = MUG[:2] - ran.data["position"][:2]
     assert ran.data["heading"] == pytest.approx(np.arctan2(toward[1], toward[0]))
     assert 0.4 <= np.hypot(*toward) <= 2.6 and ran.data["evidence"]
-    text = run("goto", "mug", "--memory", room, "--from", 0, -0.5, 1.2)
+    text = run("goto", "the mug", "--memory", room, "--from", 0, -0.5, 1.2)
     assert text.out.startswith("Go to (") and "Way: " in text.out
 
 

@@ -44,8 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     from embodied_mem.cli.backend import reading
+    from embodied_mem.recall.grammar import bare
 
-    label = " ".join(args.thing).strip().lower()
+    label = bare(" ".join(args.thing).lower())
     if not label:
         raise BadInputError("Go where? Give a label such as mug.")
     numbers = [*(args.start or ()), args.robot_radius, args.eye]
