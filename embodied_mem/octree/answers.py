@@ -80,6 +80,16 @@ class Nearest:
     center: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """cells (height, width) int8, row by row from the origin along y: -1 unknown, 0 free, 100 occupied, as
+    nav_msgs/OccupancyGrid wants them; origin (2,) metres: the lower left corner; resolution metres."""
+
+    cells: NDArray[np.int8]
+    origin: NDArray[np.float64]
+    resolution: float
+
+
 def aggregate(
     keys: NDArray[np.int64],
     odds: NDArray[np.float32],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,17 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from embodied_mem.errors import BadInputError, StorageError
 from embodied_mem.geometry import spherical, transform_points
 from embodied_mem.octree import erase, lookup, merge, nearest, rays, volumes
-from embodied_mem.octree.answers import Hits, InsertReport, Nearest, Voxels, aggregate
+from embodied_mem.octree.answers import Grid, Hits, InsertReport, Nearest, Voxels, aggregate
+from embodied_mem.octree.arguments import as_points, finite
 from embodied_mem.octree.arrays import BLOCKS, DAMAGED, DEAD, KEY, ROWS, SEEN, VOXELS, Arrays
 from embodied_mem.octree.content import Content, content_of, same_content
 from embodied_mem.octree.files import read_file, write_file
 from embodied_mem.octree.find import check_everything
 from embodied_mem.octree.lock import ReadersWriterLock
+from embodied_mem.octree.marking import Scan
 from embodied_mem.octree.morton import BLOCK, HALF, centers_of
 from embodied_mem.octree.occupancy import OccupancyModel
 from embodied_mem.octree.scans import Scans
 from embodied_mem.octree.store import Store
-from embodied_mem.octree.window import Scan
 
 MAX_LEVEL = 16
 NEVER = -1  # when a voxel was last seen that nobody saw
@@ -33,16 +33,6 @@ _BLOCK_COST, _VOXEL_COST = 80, 16  # bytes that the budget counts: a function of
 _SPARED = 0.9  # of the budget is left after an eviction
 
 _Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Grid:
-    """cells (height, width) int8, row by row from the origin along y: -1 unknown, 0 free, 100 occupied, as
-    nav_msgs/OccupancyGrid wants them; origin (2,) metres: the lower left corner; resolution metres."""
-
-    cells: NDArray[np.int8]
-    origin: NDArray[np.float64]
-    resolution: float
 
 
 class Octree:
@@ -165,7 +155,7 @@ class Octree:
 
     def radius(self, center: ArrayLike, radius: float, *, occupied_only: bool = True) -> Voxels:
         """Known voxels whose centres are not farther than `radius` metres from center (3,)."""
-        middle = _finite(center, (3,), "center")
+        middle = finite(center, (3,), "center")
         if not 0 <= radius < np.inf:
             raise BadInputError(f"A radius of {radius} m is none.")
         found = self.box(middle - radius, middle + radius, occupied_only=occupied_only)
@@ -187,7 +177,7 @@ class Octree:
         pose (4, 4) maps its frame (x forward, y left, z up) into the map's; azimuth within fov_h / 2, elevation within
         fov_v / 2 (radians), range in near .. far (metres).
         """
-        matrix = _finite(pose, (4, 4), "pose")
+        matrix = finite(pose, (4, 4), "pose")
         if not (0 < fov_h <= 2 * np.pi and 0 < fov_v <= np.pi and 0 <= near <= far < np.inf):
             raise BadInputError(f"No frustum has {fov_h} x {fov_v} rad and {near} .. {far} m.")
         wide, high = min(fov_h / 2, np.pi / 2), fov_v / 2
@@ -242,7 +232,7 @@ class Octree:
     def project(self, z_min: float, z_max: float, low: ArrayLike, high: ArrayLike) -> Grid:
         """The columns of voxels that touch z_min .. z_max, over the rectangle low (2,) .. high (2,), seen from above:
         occupied where any voxel is, else free where any is known. Raises BadInputError for one that is not finite."""
-        corners = _finite([[*np.ravel(low)[:2], z_min], [*np.ravel(high)[:2], z_max]], (2, 3), "rectangle")
+        corners = finite([[*np.ravel(low)[:2], z_min], [*np.ravel(high)[:2], z_max]], (2, 3), "rectangle")
         first, last = self._key_box(*corners)
         width, height = (last - first)[:2] + 1
         if max(width, 0) * max(height, 0) > LARGEST_GRID:
@@ -340,7 +330,7 @@ class Octree:
         return InsertReport(len(cloud), len(cloud) - int(refused.sum()), reasons, hit, passed, new, evicted)
 
     def _check_origin(self, origin: ArrayLike) -> NDArray[np.float64]:
-        start = _finite(origin, (3,), "origin")
+        start = finite(origin, (3,), "origin")
         if (np.abs(start.astype(np.float32)) >= HALF * self.resolution).any():
             raise BadInputError(f"The origin {start.tolist()} lies outside of the map: it reaches {HALF} voxels.")
         return start
@@ -437,28 +427,6 @@ def equal(one: Octree, other: Octree) -> bool:
     """Whether two maps say the same: voxels, log-odds, times and records."""
     alike = one.resolution == other.resolution and one.occupancy == other.occupancy
     return alike and same_content(one.to_arrays(), other.to_arrays())
-
-
-def as_points(points: ArrayLike, dtype: type[np.float64] | None = None) -> NDArray[Any]:
-    """(n, 3) contiguous and writable, float32 or float64: for other kinds of arrays kernels would be compiled again."""
-    try:
-        array = np.asarray(points, dtype)
-        array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadInputError("Points must be (n, 3) coordinates in metres: these are no numbers.") from error
-    if array.shape == (0,):
-        array = array.reshape(0, 3)
-    if array.ndim != 2 or array.shape[1] != 3:
-        raise BadInputError(f"Points must be (n, 3) coordinates in metres, not of shape {array.shape}.")
-    array = np.ascontiguousarray(array)
-    return array if array.flags.writeable and array.flags.aligned else array.copy()
-
-
-def _finite(values: ArrayLike, shape: tuple[int, ...], name: str) -> NDArray[np.float64]:
-    array = np.asarray(values, np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
-        raise BadInputError(f"The {name} must be {shape} finite numbers, not {np.asarray(values).tolist()}.")
-    return array
 
 
 def _refuse_damage(arrays: Arrays) -> None:

@@ -21,8 +21,8 @@ from embodied_mem.nodes.conversions.basics import (
     typed_array,
     vector3,
 )
-from embodied_mem.octree.answers import Hits, Nearest, Voxels
-from embodied_mem.octree.tree import Grid, Octree
+from embodied_mem.octree.answers import Grid, Hits, Nearest, Voxels
+from embodied_mem.octree.tree import Octree
 
 _UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 
