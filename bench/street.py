@@ -28,8 +28,8 @@ from bench.street_metrics import Hops, mcnemar, paired_interval, scores
 from bench.street_recall import ENTRY_BYTES, arms, ask, drive_and_see, questions
 from bench.street_return import go_back
 from bench.street_tune import data_folder, load_episodes, patrolled
-from embodied_mem.following.follower import Follower
-from embodied_mem.following.weights import with_memory, without_memory
+from embodied_mem.instructions.follower import Follower
+from embodied_mem.instructions.weights import with_memory, without_memory
 from sim.street.graph import load_touchdown
 from sim.street.landmarks import load_landmarks
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from embodied_mem.following.follower import Choice, Follower
-from embodied_mem.following.instruction import Instruction, Phrase
-from embodied_mem.following.memory import Places, Streets
-from embodied_mem.following.names import NameIndex
+from embodied_mem.instructions.follower import Choice, Follower
+from embodied_mem.instructions.instruction import Instruction, Phrase
+from embodied_mem.instructions.memory import Places, Streets
+from embodied_mem.instructions.names import NameIndex
 from sim.street.graph import TouchdownGraph
 from sim.street.landmarks import RANGE_M, Landmarks, Noise
 from sim.street.navigator import Action, Navigator

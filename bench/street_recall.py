@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.street_memory import LEAST_SIMILAR, City, Episode
-from embodied_mem.following.instruction import Phrase
+from embodied_mem.instructions.instruction import Phrase
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -3,7 +3,7 @@
 One set of weights for every arm, and one for the robot without memory, which is tuned as long on as many examples.
 Examples: each instruction with the whole city known, with a part of it (patrols), and from states along its own way
 with only what the robot perceives. With --write the weights go to
-embodied_mem/following/learned.py. Development held out the first of five folds of routes (`folds`).
+embodied_mem/instructions/learned.py. Development held out the first of five folds of routes (`folds`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.street_memory import City, Episode, EpisodeMemory, Kept, patrol
-from embodied_mem.following.parser import parse
-from embodied_mem.following.problem import Lengths, Problem
-from embodied_mem.following.tuning import Example, fit
-from embodied_mem.following.weights import START, to_blocks
+from embodied_mem.instructions.parser import parse
+from embodied_mem.instructions.problem import Lengths, Problem
+from embodied_mem.instructions.tuning import Example, fit
+from embodied_mem.instructions.weights import START, to_blocks
 from sim.street.graph import TouchdownGraph, load_touchdown
 from sim.street.landmarks import load_landmarks
 
@@ -147,7 +147,7 @@ def main() -> int:
     memory, local = tune(city, episodes)
     source = _source({"WITH_MEMORY": to_blocks(memory), "WITHOUT_MEMORY": to_blocks(local)})
     if "--write" in sys.argv:
-        target = Path(__file__).resolve().parents[1] / "embodied_mem" / "following" / "learned.py"
+        target = Path(__file__).resolve().parents[1] / "embodied_mem" / "instructions" / "learned.py"
         target.write_text(source, encoding="utf-8")
     else:
         print(source)

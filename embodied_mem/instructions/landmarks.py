@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from embodied_mem.following.instruction import LEFT, NO_SIDE, RIGHT, Phrase
+from embodied_mem.instructions.instruction import LEFT, NO_SIDE, RIGHT, Phrase
 
 # What people call the classes of OpenStreetMap.
 _SORTS = {

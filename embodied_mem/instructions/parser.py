@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass, field
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.following.instruction import LEFT, RIGHT, Clause, Instruction, Kind, Phrase, Stop
-from embodied_mem.following.landmarks import find_landmarks, sentences, side_spans
+from embodied_mem.instructions.instruction import LEFT, RIGHT, Clause, Instruction, Kind, Phrase, Stop
+from embodied_mem.instructions.landmarks import find_landmarks, sentences, side_spans
 
 _NUMBERS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "first": 1, "second": 2, "third": 3, "fourth": 4,

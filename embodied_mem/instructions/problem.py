@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.following.alignment import align, candidates, expected_features
-from embodied_mem.following.instruction import Instruction, Phrase
-from embodied_mem.following.memory import RouteMemory, Streets
-from embodied_mem.following.ways import shapes, sights, ways
+from embodied_mem.instructions.alignment import align, candidates, expected_features
+from embodied_mem.instructions.instruction import Instruction, Phrase
+from embodied_mem.instructions.memory import RouteMemory, Streets
+from embodied_mem.instructions.ways import shapes, sights, ways
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]

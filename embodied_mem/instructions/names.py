@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.following.instruction import Phrase
+from embodied_mem.instructions.instruction import Phrase
 
 FloatArray = NDArray[np.float64]
 _WORDS = re.compile(r"[a-z0-9]+")

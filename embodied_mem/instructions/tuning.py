@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.following.alignment import FEATURES
-from embodied_mem.following.problem import Problem
+from embodied_mem.instructions.alignment import FEATURES
+from embodied_mem.instructions.problem import Problem
 
 FloatArray = NDArray[np.float64]
 

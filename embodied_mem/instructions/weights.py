@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.following import alignment as a
-from embodied_mem.following import learned
+from embodied_mem.instructions import alignment as a
+from embodied_mem.instructions import learned
 
 FloatArray = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embodied_mem.following.instruction import Phrase
+from embodied_mem.instructions.instruction import Phrase
 
 FloatArray = NDArray[np.float64]
 

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.following import alignment as al
-from embodied_mem.following.follower import Follower
-from embodied_mem.following.instruction import LEFT, RIGHT, Clause, Instruction, Kind, Phrase, Stop
-from embodied_mem.following.memory import Places, Streets
-from embodied_mem.following.names import NameIndex
-from embodied_mem.following.parser import parse
-from embodied_mem.following.problem import Lengths, Problem
-from embodied_mem.following.tuning import Example, fit, loss
-from embodied_mem.following.ways import ways
-from embodied_mem.following.weights import START, from_blocks, to_blocks, with_memory, without_memory
+from embodied_mem.instructions import alignment as al
+from embodied_mem.instructions.follower import Follower
+from embodied_mem.instructions.instruction import LEFT, RIGHT, Clause, Instruction, Kind, Phrase, Stop
+from embodied_mem.instructions.memory import Places, Streets
+from embodied_mem.instructions.names import NameIndex
+from embodied_mem.instructions.parser import parse
+from embodied_mem.instructions.problem import Lengths, Problem
+from embodied_mem.instructions.tuning import Example, fit, loss
+from embodied_mem.instructions.ways import ways
+from embodied_mem.instructions.weights import START, from_blocks, to_blocks, with_memory, without_memory
 
 BLOCK, SIDE = 4, 4  # nodes from crossing to crossing, crossings a side
 

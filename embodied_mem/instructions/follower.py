@@ -14,10 +14,10 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.following.alignment import FEATURES
-from embodied_mem.following.instruction import Instruction
-from embodied_mem.following.memory import RouteMemory, Streets
-from embodied_mem.following.problem import Lengths, Problem
+from embodied_mem.instructions.alignment import FEATURES
+from embodied_mem.instructions.instruction import Instruction
+from embodied_mem.instructions.memory import RouteMemory, Streets
+from embodied_mem.instructions.problem import Lengths, Problem
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
