@@ -124,7 +124,8 @@ class Graph:
         self.on_thread(node.shut_down)
         self.executor.remove_node(node)
         self._nodes.remove(node)
-        node.destroy_node()
+        # There too: the executor may be just about to wait for what is destroyed, and its thread would end by that.
+        self.on_thread(node.destroy_node)
 
     def on_thread(self, call: Callable[[], T], timeout_s: float = 60.0) -> T:
         """Run something where callbacks run."""
