@@ -22,8 +22,9 @@ lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+# In two processes: more nodes at once would wait for each other on a small machine.
 test: lint ## ruff, mypy and all tests
-	@$(TEST_ENV) $(BIN)/python -m pytest -q
+	@$(TEST_ENV) $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 bench-peers: setup ## install the programs that bench/ compares with
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[bench]"

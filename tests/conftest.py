@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.domain import Domain
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _isolate_ros() -> None:
-    """Set the environment before anything imports rclpy: a random domain on this machine only, with fields checked.
+def _isolate_ros() -> Domain:
+    """Set the environment before anything imports rclpy: a domain on this machine only, with fields checked.
 
-    Domains above 101 collide with the ports that Linux hands out for outgoing connections. A domain set by the caller
-    through EMBODIED_MEM_TEST_DOMAIN_ID is kept; ROS_DOMAIN_ID is not, since a robot may be listening on it.
+    ROS_DOMAIN_ID is not kept, since a robot may be listening on it. Each process of a parallel run has its own.
     """
-    # Not `random` as seeded by a test: two runs side by side must not meet.
-    domain = os.environ.get("EMBODIED_MEM_TEST_DOMAIN_ID") or str(random.SystemRandom().randint(1, 101))
-    os.environ["ROS_DOMAIN_ID"] = domain
+    domain = Domain()
+    os.environ["ROS_DOMAIN_ID"] = str(domain.number)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.pop("ROS_STATIC_PEERS", None)
     os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
     os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    return domain
 
 
-_isolate_ros()
+DOMAIN = _isolate_ros()  # its lock is held until the process ends
 
 
 def pytest_report_header() -> str:
-    return f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']} (EMBODIED_MEM_TEST_DOMAIN_ID repeats it), data: {_data_path()}"
+    return f"data: {_data_path()}"
 
 
 def _data_path() -> Path:

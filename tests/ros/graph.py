@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import random
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,31 +19,11 @@ from rclpy.signals import SignalHandlerOptions
 
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.client import MemoryClient
+from tests.domain import Domain
 
 TIMEOUT_S = 15.0
 T = TypeVar("T")
 N = TypeVar("N", bound=Node)
-
-
-class Domain:
-    """A ROS domain that no other test of this machine uses meanwhile, at random: a lock on a file says so."""
-
-    def __init__(self) -> None:
-        chance = random.SystemRandom()  # not as seeded by a test: two runs side by side must not meet
-        for number in chance.sample(range(1, 102), 101):
-            path = Path(tempfile.gettempdir()) / f"embodied_mem_test_domain_{number}"
-            self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(self._file)
-                continue
-            self.number = number
-            return
-        raise AssertionError("every ROS domain is in use by tests")
-
-    def release(self) -> None:
-        os.close(self._file)
 
 
 def until(condition: Callable[[], T], what: str, timeout_s: float = TIMEOUT_S) -> T:
