@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.forest.describe import answer, compare, describe, where_more
+from embodied_mem.forest.describe import answer, compare, describe
 from embodied_mem.forest.summarise import verify
 from embodied_mem.forest.view import ForestView
+from embodied_mem.forest.where import named_area, where_more
 from embodied_mem.forest.words import asserted, terms
 from embodied_mem.records.query import Query
 from tests.records.builders import memory, observation
@@ -101,3 +102,26 @@ def test_a_caption_does_not_speak_of_what_it_denies():
     assert not {"pedestrian", "sign"} & set(said)
     assert "window" not in terms("a wall without windows. a door") and "door" in terms("a wall without windows. a door")
     assert asserted("trees and a pond") == "trees and a pond"
+
+
+def test_the_rarer_of_two_words_says_more_of_what_is_meant(forest):
+    told = where_more(forest, "busy cars")
+    assert told.found and all(area.summary.center[0] > 150 for area in told.areas)
+    brick = where_more(forest, "brick buildings")
+    assert brick.found and brick.areas[0].summary.center[0] > 150
+
+
+def test_where_there_is_less_is_elsewhere(forest):
+    told = answer(forest, "where are there fewer cars?")
+    assert told.found and told.areas[0].summary.center[0] < 50 and told.areas[0].count == 0
+    with pytest.raises(BadInputError, match="radius"):
+        where_more(forest, "cars", reach=0.0)
+    with pytest.raises(BadInputError, match="areas"):
+        where_more(forest, "cars", areas=0)
+
+
+def test_an_area_is_found_by_what_its_records_call_it(forest):
+    pond = named_area(forest, "pond")
+    assert pond is not None and np.linalg.norm(pond.center[:2]) < 30 and pond.radius > 5
+    assert named_area(forest, "brick pond") is None, "no record has both words"
+    assert named_area(forest, "volcano") is None
