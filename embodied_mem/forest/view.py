@@ -140,6 +140,14 @@ class ForestView:
             raise NotFoundError(f"The forest holds no record of the map {name!r}: its tree is empty.")
         return frame
 
+    def in_map(self, positions: NDArray[np.float64], map_id: str = "") -> NDArray[np.float64]:
+        """(n, 3) or (3,) metres of a tree's frame in the coordinates of a map of its (default: the current one)."""
+        code = self.memory.index.map_names.find(self.memory.index.maps.resolve(map_id))
+        frame = None if code is None else self._frames.get(code)
+        if frame is None or np.array_equal(frame.into, np.eye(4)):
+            return positions
+        return transform_points(np.linalg.inv(frame.into), np.atleast_2d(positions)).reshape(positions.shape)
+
     def leaf_of(self, seq: int) -> tuple[str, int]:
         """The frame and the leaf of a record. Raises NotFoundError."""
         if seq not in self._known:

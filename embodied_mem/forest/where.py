@@ -84,7 +84,7 @@ def where_more(
             own, about = leaves[members], seqs[members[meant.speaks[members]]]
             made = summarise(tree, forest.lexicon, own, tree.leaves(), forest.caption_of, map_id=frame)
             found.append(Area(made, len(about) / len(own), len(about)))
-            x, y = made.center[:2]
+            x, y = forest.in_map(made.center, "" if query is None else query.map_id)[:2]
             text = f"Around ({x:.0f}, {y:.0f}), {len(about)} of {len(own)} records speak of {' or '.join(meant.names)}."
             shown = np.sort(about) if len(about) else np.sort(seqs[members])
             sentences.append(Sentence("where", text, tuple(shown[:_EVIDENCE].tolist())))

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.recall.patterns import DESCRIBE, HERE, PLACES, QUESTIONS, SEARCH, compiled
+from embodied_mem.recall.patterns import COMPARE, DESCRIBE, HERE, PLACES, QUESTIONS, REGION, SEARCH, compiled
 from embodied_mem.records.when import parse_when
 
 MAX_WORDS = 200
@@ -44,6 +44,9 @@ _EVERYWHERE = {
     "scene",
 }
 _SURROUNDINGS = {"surroundings", "area", "region", "space", "vicinity", "neighbourhood", "neighborhood"}
+_WORLDS = {"city", "town", "village", "campus", "everything", "everywhere", "environment"}
+_PARTS = {"part", "side", "quarter", "district", "corner", "end"}
+_HERES = {"here", "right here", "around here", "it here", "place", "spot"}
 _SPEAKER = {"here", "me", "you", "us", "robot", "the robot"}
 _VAGUE = {"", "me", "us", "it", "that", "this", "there", "you", "i", "we", "he", "she", "they", "what", "them", "still"}
 _TIME_STARTS = {
@@ -64,7 +67,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The typed query. tense: "", "before", "first", "last" or "still"; when: words that `parse_when` understands."""
+    """The typed query. when: words that `parse_when` understands; other: what `what` is compared with.
+
+    tense  "", "before", "first", "last", "still" or "less"
+    """
 
     kind: str
     what: str = ""
@@ -72,6 +78,7 @@ class Question:
     when: str = ""
     tense: str = ""
     parsed: bool = True
+    other: str = ""
 
     def __str__(self) -> str:
         where = ""
@@ -79,7 +86,8 @@ class Question:
             anchor = self.place.anchor or (str(self.place.point) if self.place.point else "")
             where = f"where={self.place.relation} {anchor}".rstrip()
             where += f" within {self.place.radius:g} m" if self.place.radius else ""
-        parts = (self.kind, self.what and f"what={self.what!r}", where, self.when and f"when={self.when!r}")
+        other = self.other and f"other={self.other!r}"
+        parts = (self.kind, self.what and f"what={self.what!r}", other, where, self.when and f"when={self.when!r}")
         return " ".join(part for part in (*parts, self.tense and f"tense={self.tense}") if part)
 
 
@@ -96,7 +104,8 @@ def parse(text: str) -> Question:
     while (shorter := _POLITE.sub("", words)) != words and shorter:
         words = shorter
     words, when = _take_time(words)
-    for rest, place in [*_take_place(words), (words, None)]:
+    whole_first = [(words, None)] if words.endswith(" like") else []  # its place stands inside: "... the pond like"
+    for rest, place in [*whole_first, *_take_place(words), (words, None)]:
         question = _look_up(rest, place, when)
         if question is not None:
             return question
@@ -109,7 +118,9 @@ def _look_up(words: str, place: Place | None, when: str) -> Question | None:
         if match is None:
             continue
         what = bare(match.groupdict().get("what") or "")
-        question = Question(kind, what, place, when, tense)
+        question = Question(kind, what, place, when, tense, other=bare(match.groupdict().get("other") or ""))
+        if kind == REGION and not what:
+            question = replace(question, what="here")
         if kind == DESCRIBE and what and place is None:
             around = None if what in _EVERYWHERE else Place("here") if what in _SURROUNDINGS else Place("near", what)
             question = replace(question, what="", place=around)
@@ -119,8 +130,10 @@ def _look_up(words: str, place: Place | None, when: str) -> Question | None:
 
 
 def _makes_sense(question: Question) -> bool:
-    if question.kind == DESCRIBE:
+    if question.kind in (DESCRIBE, REGION):
         return True
+    if question.kind == COMPARE:
+        return question.place is None
     return question.what not in _VAGUE and len(question.what.split()) <= 6
 
 
@@ -176,6 +189,24 @@ def _is_time(words: str) -> bool:
     except BadInputError:
         return False
     return True
+
+
+def area(phrase: str) -> Place | None:
+    """What part of the world a phrase names: here, a point, an anchor's surroundings; None: everywhere.
+
+    "this part of the city" is here too, with the relation "part": a larger here.
+    """
+    words = bare(" ".join(phrase.lower().split()))
+    if words.split()[:1] in ([name] for name in _PARTS) and len(words.split()) > 1:
+        return Place("part")
+    if words in _VAGUE | _SPEAKER | _HERES | _SURROUNDINGS | _PARTS:
+        return Place("here")
+    if words in _EVERYWHERE | _WORLDS or words.startswith(("whole ", "entire ")):
+        return None
+    if _POINT.fullmatch(words):
+        return _place("near", {"anchor": words})
+    placed = [place for _, place in _take_place(f"what {words}") if place is not None]
+    return placed[0] if placed else Place("in", words)
 
 
 def bare(phrase: str) -> str:

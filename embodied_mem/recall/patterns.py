@@ -1,7 +1,7 @@
 """The grammar of questions, as a table. The first pattern that matches a whole question decides.
 
 Notation: a bare word stands for itself, `(a|b)` for one of several, `[a|b]` for one of several or nothing, `{what}` for
-the thing that is asked for; names in capitals are other entries of `PARTS`.
+the thing that is asked for; `{quality}`, `{part}` and `{length}` stand below; names in capitals are entries of `PARTS`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 FIND, WHERE, WHEN, HOW_MANY, IS_THERE, DESCRIBE, SEARCH = (
     "find", "where", "when", "how_many", "is_there", "describe", "search",
 )  # fmt: skip
+REGION, COMPARE, MORE = "region", "compare", "where_more"  # answered from the semantic forest
 
 PARTS = {
     "SEE": "(see|seen|saw|notice|noticed|spot|spotted|observe|observed|find|found|encounter|encountered|come across)",
@@ -24,10 +25,30 @@ PARTS = {
     "LAST": "(last|most recently|for the last time)",
     "FIRST": "(first|for the first time)",
     "THINGS": "(thing|things|object|objects|item|items|stuff|else)",
+    "AREA": "(place|area|part|region|district|neighbourhood|neighborhood|quarter|room|environment|surroundings|world)",
 }
 
 # (kind, tense, pattern)
 QUESTIONS: tuple[tuple[str, str, str], ...] = (
+    (COMPARE, "", "how (do|does|did|are|is) {what} and {other} (differ|different|compare) [from each other]"),
+    (COMPARE, "", "how (do|does|did|are|is) {what} (differ|different|compare) (from|to|than|with) {other}"),
+    (COMPARE, "", "(what is|what are|what's) [the] (difference|differences|different) between {what} and {other}"),
+    (COMPARE, "", "compare {what} (and|with|to) {other}"),
+    (MORE, "", "where (BE it|BE there|BE the|are there the) (more|most) {what}"),
+    (MORE, "less", "where (BE it|BE there|BE the|are there the) (less|least|fewer|fewest) {what}"),
+    (MORE, "", "where (BE it|does it get) [the] {quality}"),
+    (MORE, "", "(what|which) AREA [of the (city|town|house|building|map)] (has|have) [the] (more|most) {what}"),
+    (
+        MORE,
+        "less",
+        "(what|which) AREA [of the (city|town|house|building|map)] (has|have) [the] (fewer|fewest|least) {what}",
+    ),
+    (REGION, "", "(what is|what's|what was) {what} like"),
+    (REGION, "", "(what|which) (kind|sort|type) of AREA (BE|am) (i|we|you|it|this|that|there) [in]"),
+    (REGION, "", "(what|which) (kind|sort|type) of AREA BE {what}"),
+    (REGION, "", "(summarise|summarize|characterise|characterize) {what}"),
+    (REGION, "", "(what|which) (kind|sort|type) of AREA (i|we|you|it|this|that) (BE|am) [in]"),
+    (REGION, "", "describe {part}"),
     (HOW_MANY, "", "how many {what} DID YOU [ever|already] (SEE|know|know of|remember)"),
     (HOW_MANY, "", "(how many|count|count all|what is the number of) {what} [BE there|BE]"),
     (HOW_MANY, "", "number of {what}"),
@@ -94,7 +115,16 @@ PLACES: tuple[tuple[str, str], ...] = (
 HERE = (
     "(here|right here|around here|near here|near me|around me|close to me|next to me|nearby|around|near you|around you)"
 )
+# A part of something bigger: "this part of the city".
+PART = r"(?P<what>(?:this |that |the )?(?:part|side|quarter|district) of .+)"
+# A comparative without "more": "greener", "the greenest, with lawns".
+QUALITY = (
+    r"(?P<what>(?!(?:under|over|after|earlier|later|either|other|another|never|ever|rather|further|near)\b)"
+    r"\w+(?:er|est)\b.*)"
+)
 LENGTH = r"(?P<radius>\d+(?:\.\d+)?)\s*(?P<unit>m|cm|km|ft|meters?|metres?|centimet(?:er|re)s?|feet|foot)\b"
+
+_SPECIAL = {"{length}": LENGTH, "{part}": PART, "{quality}": QUALITY}
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -116,8 +146,8 @@ def _sequence(text: str) -> str:
 def _item(item: str) -> str:
     if item[0] in "([":
         return "(?:" + "|".join(_sequence(choice) for choice in _split(item[1:-1], "|")) + ")"
-    if item == "{length}":
-        return LENGTH
+    if item in _SPECIAL:
+        return _SPECIAL[item]
     if item[0] == "{":
         return f"(?P<{item[1:-1]}>.+?)"
     return _item(PARTS[item]) if item in PARTS else re.escape(item)

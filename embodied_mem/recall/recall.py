@@ -15,8 +15,10 @@ from embodied_mem.recall import sentences as say
 from embodied_mem.recall.answer import Answer, Evidence
 from embodied_mem.recall.asked import Asked, evidence_of
 from embodied_mem.recall.captions import Captions
+from embodied_mem.recall.forests import Forests
 from embodied_mem.recall.grammar import Question, parse
 from embodied_mem.recall.patterns import DESCRIBE, FIND, HOW_MANY, IS_THERE, WHEN, WHERE
+from embodied_mem.recall.regions import KINDS, Regions
 from embodied_mem.recall.surroundings import NEAR, holds, is_upright, landmark
 from embodied_mem.records.query import EVERY_MAP, Query
 from embodied_mem.records.view import RecordView
@@ -25,6 +27,7 @@ from embodied_mem.records.when import parse_when
 FloatArray = NDArray[np.float64]
 _EVIDENCE = 5  # records named
 _SURE = 0.97  # nothing that was perceived is surer
+_QUOTED = 3  # captions; more are summarised
 _SIGHTING = 0.3  # probability from which a place counts as one where the thing once was
 
 
@@ -34,14 +37,16 @@ class Recall:
     memory        a RecordView (RecordMemory is one)
     text_threshold  cosine at which a caption is as likely to be the answer as not; semantic search is trusted by a
                   logistic curve around it
+    forests       where the forest for questions about regions comes from; by default it is grown when one is asked
     """
 
-    def __init__(self, memory: RecordView, *, text_threshold: float = 0.42) -> None:
+    def __init__(self, memory: RecordView, *, text_threshold: float = 0.42, forests: Forests | None = None) -> None:
         self._memory = memory
+        self._regions = Regions(memory, forests or Forests())
         self._captions = Captions(memory, text_threshold)
         self._kinds: dict[str, Callable[[Asked], Answer]] = {
             WHERE: self._where, FIND: self._where, WHEN: self._when, HOW_MANY: self._how_many,
-            IS_THERE: self._is_there, DESCRIBE: self._describe,
+            IS_THERE: self._is_there, DESCRIBE: self._describe, **dict.fromkeys(KINDS, self._regions.answer),
         }  # fmt: skip
 
     def ask(
@@ -179,7 +184,7 @@ class Recall:
         place = asked.question.place
         anchors = self._anchors(asked) if place is not None and place.anchor else []
         if place is not None and place.anchor and not anchors:
-            return self._captions.by_meaning(asked)
+            return self._regions.named(asked) or self._captions.by_meaning(asked)
         names: list[tuple[str, list[Thing]]] = []
         for located in everything:
             kept = [t for t in self._placed(located.things, asked) if (t.was_there if past else t.present) >= PRESENT]
@@ -187,7 +192,7 @@ class Recall:
             if kept:
                 names.append((located.word, kept))
         if not names:
-            return self._captions.told(asked) if self._only_told(asked) else self._nothing_there(asked)
+            return self._told(asked) if self._only_told(asked) else self._nothing_there(asked)
         words = [say.one(name) if len(things) == 1 else say.counted(len(things), name) for name, things in names]
         every = [thing for _, things in names for thing in things]
         text = f"I {'saw' if past else 'know of'} {say.listed(words)}{asked.where_words()}"
@@ -238,6 +243,11 @@ class Recall:
     def _nothing_there(self, asked: Asked) -> Answer:
         sure = 0.9 if self._memory.watermark else 0.99
         return asked.nothing(f"I know of nothing{asked.where_words()}", "No thing was believed to be there.", sure)
+
+    def _told(self, asked: Asked) -> Answer:
+        """What captions say: a few are quoted, many are summarised."""
+        quoted = self._captions.told(asked)
+        return quoted if quoted.count <= _QUOTED else self._regions.told(asked) or quoted
 
     def _only_told(self, asked: Asked) -> bool:
         """Whether no detector ran on what the question is about, so that captions are all there is."""
