@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.forest.describe import compare, describe
@@ -21,11 +22,13 @@ from embodied_mem.recall import sentences as say
 from embodied_mem.recall.answer import Answer, Evidence
 from embodied_mem.recall.asked import Asked, evidence_of
 from embodied_mem.recall.forests import Forests
-from embodied_mem.recall.grammar import Place, Question, area
+from embodied_mem.recall.grammar import Place, Question, area, parse
 from embodied_mem.recall.patterns import COMPARE, DESCRIBE, MORE, REGION
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import RecordView
+from embodied_mem.records.when import parse_when
 
+FloatArray = NDArray[np.float64]
 KINDS = (REGION, COMPARE, MORE)
 _SURE = 0.9  # captions are what somebody said, and may be wrong
 _EVIDENCE = 8
@@ -52,8 +55,38 @@ class Regions:
             )
         return answer
 
+    def describe(
+        self,
+        question: str = "",
+        query: Query | None = None,
+        other: Query | None = None,
+        *,
+        robot: FloatArray | None = None,
+        now_ns: int | None = None,
+        areas: int = 3,
+    ) -> Described:
+        """What a region (`query`: its filters) is like, or how it differs from another; or the answer to a question.
+
+        robot (3,) metres: where "here" is. Raises BadInputError for a question about something else.
+        """
+        parsed, now = parse(question) if question.strip() else Question(REGION), now_ns or self._memory.clock()
+        if parsed.kind not in (*KINDS, DESCRIBE) and other is None:
+            raise BadInputError(
+                f"{question!r} does not ask about a region: ask 'what kind of place is this', 'how do X and Y differ', "
+                "or 'where is it more ...'; the service ask answers other questions."
+            )
+        query = query or Query()
+        if parsed.when:
+            query = replace(query, time=parse_when(parsed.when, now, self._stamp_of))
+        asked = Asked(parsed, query, now, robot)
+        forest = self._forest(asked)
+        if other is not None:
+            return compare(forest, query, other)
+        told = self.described(forest, asked, areas)
+        return Described(False, reason=f"Not found: {told}.") if isinstance(told, str) else told
+
     def described(self, forest: ForestView, asked: Asked, areas: int = 3) -> Described | str:
-        """The same as sentences and areas, or why the region is not known."""
+        """The answer to a question of `KINDS` in sentences and areas, or why the region is not known."""
         question = asked.question
         if question.kind == COMPARE:
             one, two = (self._query(forest, asked, area(name)) for name in (question.what, question.other))
@@ -88,6 +121,9 @@ class Regions:
         forest = self._forest(asked)
         return self._as_answer(forest, asked, describe(forest, query))
 
+    def _stamp_of(self, seq: int) -> int:
+        return self._memory.get(seq).observation.stamp_ns
+
     # --- from words to regions ---------------------------------------------------------------------------------
 
     def _forest(self, asked: Asked) -> ForestView:
@@ -102,7 +138,8 @@ class Regions:
     def _query(self, forest: ForestView, asked: Asked, place: Place | None) -> Query | str:
         """The records of a place, or why it is not known."""
         query = self._bare(asked)
-        if place is None or (place is _GENERIC and asked.robot is None):
+        given = query.center is not None or query.box is not None or query.near_record is not None
+        if place is None or (place is _GENERIC and (given or asked.robot is None)):
             return query
         if not place.anchor:
             point = asked.robot if place.point is None else np.array(place.point)
@@ -156,6 +193,8 @@ def _place(question: Question) -> Place | None:
     """Where a question is about. A "here" that is only implied ("what kind of place is this") is `_GENERIC`."""
     if question.kind in (MORE, DESCRIBE) or question.place is not None:
         return question.place
+    if not question.what:
+        return _GENERIC
     place = area(question.what)
     implied = place is not None and place.relation == "here" and question.what != "right here"
     return _GENERIC if implied else place

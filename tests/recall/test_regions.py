@@ -8,11 +8,13 @@ import pytest
 from embodied_mem.errors import BadInputError
 from embodied_mem.inference.hashing import HashingEmbedder
 from embodied_mem.recall.answer import Answer
-from embodied_mem.recall.forests import Forests, SharedForest
+from embodied_mem.recall.forests import Forests
 from embodied_mem.recall.grammar import Place, Question, area, parse
 from embodied_mem.recall.recall import Recall
+from embodied_mem.recall.regions import Regions
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.observation import Observation
+from embodied_mem.records.query import Query
 
 START = 1_700_000_000_000_000_000
 S = 1_000_000_000
@@ -110,10 +112,7 @@ def test_a_forest_is_followed_and_another_memory_has_another(memory: RecordMemor
     forest = forests.of(memory)
     assert forests.of(memory) is forest and len(forest) == 60
     other = RecordMemory.in_memory(HashingEmbedder())
-    assert len(forests.of(other)) == 0
-    assert SharedForest(lambda: forest).of(memory) is forest
-    assert SharedForest(lambda: None).of(memory).memory is memory
-    assert SharedForest(lambda: forest).of(other).memory is other
+    assert len(forests.of(other)) == 0 and forests.held(other).memory is other
 
 
 @pytest.mark.parametrize(
@@ -146,3 +145,20 @@ def test_a_question_about_a_region_becomes_its_query(text: str, question: Questi
 )
 def test_a_phrase_names_a_part_of_the_world(phrase: str, place: Place | None) -> None:
     assert area(phrase) == place
+
+
+def test_a_region_is_described_by_filters_by_words_or_by_both(memory: RecordMemory) -> None:
+    regions = Regions(memory, Forests())
+    near = {name: Query(center=here(x), radius=10.0) for name, (x, _) in ROOMS.items()}
+    assert "oven" in regions.describe(query=near["kitchen"]).text
+    assert regions.describe().areas[0].summary.records == 60
+    assert "The second area has more" in regions.describe(query=near["kitchen"], other=near["garage"]).text
+    assert regions.describe("what kind of place is this?", near["garage"]).areas[0].summary.records == 30
+    assert regions.describe("what is in the garage?").areas[0].summary.records == 30
+    assert regions.describe("what is it like here?", robot=here(40.0)).areas[0].summary.records == 30
+    assert not regions.describe("where are there more cars?", near["kitchen"]).found
+    assert regions.describe("what is the ballroom like?").reason.startswith("Not found")
+    with pytest.raises(BadInputError, match="does not ask about a region"):
+        regions.describe("where is the mug?")
+    with pytest.raises(BadInputError, match="as_of"):
+        regions.describe(query=Query(as_of=3))
