@@ -14,6 +14,7 @@ from embodied_mem.errors import NotFoundError
 from embodied_mem.records.commands import Correct, erased_by
 from embodied_mem.records.entry import Entry, Kind, Row, pack, tombstone, unpack
 from embodied_mem.records.growable import Growable
+from embodied_mem.records.packed_rows import PackedRows
 from embodied_mem.records.vector_rows import VectorRow
 
 
@@ -55,7 +56,7 @@ class VolatileLog:
 
     def __init__(self, *, keep_blobs: bool = True) -> None:
         self._keep_blobs = keep_blobs
-        self._rows: list[bytes] = []
+        self._rows = PackedRows()
         self._owners = Growable(np.int64)  # by row: the record that an entry tells something about, 0 for none
         self._blobs: dict[int, dict[str, bytes]] = {}  # by the number of their entry
         self._vectors: dict[str, dict[int, NDArray[np.float32]]] = {}
@@ -100,7 +101,7 @@ class VolatileLog:
         for i in places.tolist():
             row = self._row(i + 1)
             self._blobs.pop(row.seq, None)
-            self._rows[i] = msgpack.packb(tombstone(row.seq, row.logged_ns))
+            self._rows.replace(i, msgpack.packb(tombstone(row.seq, row.logged_ns)))
             for vectors in self._vectors.values():
                 vectors.pop(row.seq, None)
         self._owners.data[places] = 0
