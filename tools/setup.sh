@@ -177,7 +177,7 @@ if ! { [ ! -e "$STATE/python" ] || is_current python; } ||
 fi
 mkdir -p "$STATE"
 stamp_of python >"$STATE/python"
-is_current msgs || step msgs "building the ROS interfaces" install_interfaces
+is_current msgs || step msgs "building the ROS interfaces (the longest step: one to five minutes)" install_interfaces
 is_current packages || step packages "installing packages" install_all
 is_current layout || step layout "linking launch files, parameters and nodes" "$PY" tools/link_data.py
 is_current kernels || step kernels "compiling the octree" "$PY" -m embodied_mem.octree.warm

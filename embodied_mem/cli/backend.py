@@ -15,8 +15,9 @@ from embodied_mem.errors import NotFoundError, StorageError, UnavailableError
 if TYPE_CHECKING:
     from embodied_mem.cli.direct import DirectBackend
 
-DISCOVERY_S = 1.0  # how long a command looks for nodes that need not be there
-NODES_S = 10.0  # and for nodes that must be
+DISCOVERY_S = 1.0  # how long a command looks for nodes when it could read a folder instead
+ELSEWHERE_S = 4.0  # when there is no folder, so that only nodes can answer
+NODES_S = 10.0  # and for nodes that must be there
 
 
 class Backend(Protocol):
@@ -52,7 +53,7 @@ def reading(args: argparse.Namespace, console: Console) -> Backend:
         return _nodes(NODES_S)
     if args.connect == "auto" and args.memory is None:
         held = is_held(folder_of(args))
-        found = _nodes_if_any(NODES_S if held else DISCOVERY_S)
+        found = _nodes_if_any(_patience(folder_of(args), held))
         if found is not None:
             console.note(f"(asking {found.source})")
             return found
@@ -66,7 +67,7 @@ def changing(args: argparse.Namespace, console: Console) -> Backend:
     if args.connect == "ros":
         return _nodes(NODES_S)
     if args.connect == "auto" and args.memory is None:
-        found = _nodes_if_any(NODES_S if is_held(folder_of(args)) else DISCOVERY_S)
+        found = _nodes_if_any(_patience(folder_of(args), is_held(folder_of(args))))
         if found is not None:
             return found
     existing_folder(args)
@@ -130,6 +131,13 @@ def require_nodes(folder: Path) -> None:
             "wait until it has ended."
         )
     found.close()
+
+
+def _patience(folder: Path, held: bool) -> float:
+    """Seconds to look for nodes, by what could answer in their place."""
+    if held:
+        return NODES_S
+    return DISCOVERY_S if (folder / "log.db").is_file() else ELSEWHERE_S
 
 
 def _nodes_if_any(wait_s: float) -> Backend | None:

@@ -131,7 +131,9 @@ def prepare(connection: sqlite3.Connection, read_only: bool) -> None:
         )
     if read_only:
         if version != VERSION:
-            raise StorageError("This memory is empty or of an older version: open it for writing once.")
+            raise StorageError(
+                "This memory is empty or of an older version: open it for writing once, as `embodied-mem compact` does."
+            )
         return
     if not tables:
         connection.executescript(
