@@ -19,6 +19,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/launch", sorted(glob("launch/*.launch.*"))),
         (f"share/{NAME}/config", sorted(glob("config/*.*"))),
+        (f"share/{NAME}/config/worlds", sorted(glob("config/worlds/*.yaml"))),
         (f"lib/{NAME}", sorted(glob("scripts/*_node"))),
     ],
 )

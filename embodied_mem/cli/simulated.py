@@ -53,3 +53,21 @@ def played_parameters(memory: Path, frames: Path, *, lock_step: bool = False) ->
         "perception": {"reliability": "reliable"},
         "sim": {"world": "frames", "frames": str(frames.resolve()), "real_time_factor": 0.0 if lock_step else 1.0},
     }
+
+
+def street_parameters(memory: Path, street: Path | None, seed: int, *, lock_step: bool = False) -> Parameters:
+    """Parameters by node for a patrol through a city; `lock_step` as in simulated_parameters.
+
+    street  the folder with graph/ and osm/; None: touchdown/ in $EMBODIED_MEM_DATA
+    Raises NotFoundError with what to do when the data is not there.
+    """
+    from sim.street.data import street_folder
+
+    folder = street_folder(street or "").resolve()
+    return {
+        "record": {"memory": str(memory)},
+        "perception": {},
+        "sim": {
+            "world": "street", "street": str(folder), "seed": seed, "real_time_factor": 0.0 if lock_step else 1.0,
+        },
+    }  # fmt: skip

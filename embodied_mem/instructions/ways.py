@@ -56,7 +56,7 @@ def ways(first: IntArray, ends: IntArray, explored: NDArray[np.bool_], driven: I
     hops = hops_from(first, ends, explored, driven[0], limit)
     depths = np.full(len(explored), -1, dtype=np.int32)
     opened = np.zeros(len(explored), dtype=np.bool_)
-    links = np.empty((4 * len(explored) + len(driven), 4), dtype=np.int32)
+    links = np.empty((len(ends) + len(driven), 4), dtype=np.int32)  # each node is opened once
     slack = 0
     depths[driven[0]] = 0
     for i in range(1, len(driven)):

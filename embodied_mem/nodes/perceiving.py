@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,18 @@ class Perceiver:
         boxes: Boxes2D | None = None,
         detector: str = "",
         classes: tuple[str, ...] = (),
+        caption: str = "",
     ) -> Observation | None:
-        """An RGB-D frame; `boxes` of another node with the name of its detector. None when it shows nothing new."""
+        """An RGB-D frame; `boxes` of another node with the name of its detector. None when it shows nothing new.
+
+        caption: what another model says of the picture; else it is made of the detections.
+        """
         position, orientation = self._camera_mount.sensor_pose(robot)
         named = self._named("camera", robot)
         frame = RgbdFrame(stamp_ns, rgb, depth, camera, position, orientation, covariance=robot.covariance, **named)
         seen = self._rgbd.observe(frame, boxes, detector_name=detector or "external", classes=classes)
         self.counters["boxes_without_depth"] = self._rgbd.without_depth
-        return self._counted(seen)
+        return self._counted(replace(seen, caption=caption) if caption.strip() else seen)
 
     def lidar(self, stamp_ns: int, points: NDArray[np.float32], robot: PoseSample) -> Observation | None:
         """A LiDAR sweep; None between keyframes."""

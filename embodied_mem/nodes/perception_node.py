@@ -1,6 +1,6 @@
 """Turns what sensors publish into observations.
 
-Subscribes  odom, and as configured: image, depth, camera_info, detections_2d; points; scan; caption
+Subscribes  odom, and as configured: image, depth, camera_info, detections_2d, image_caption; points; scan; caption
             memory_events       what became of its observations: those unheard of are sent again
 Publishes   observations; memory_events for frames that made none
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from embodied_mem_msgs.msg import ImageDetections, MemoryEvent
+from embodied_mem_msgs.msg import Caption, ImageDetections, MemoryEvent
 from embodied_mem_msgs.msg import Observation as ObservationMsg
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
@@ -72,13 +72,16 @@ class PerceptionNode(MemoryNode):
         self.subscribe(_POSES[p.pose], "odom", qos.sensor_in(p.reliability, 100), self._pose)
         if p.camera:
             image = CompressedImage if p.compressed else Image
-            others = ("depth", "detections_2d") if p.external_detections else ("depth",)
+            external = {"detections_2d": p.external_detections, "image_caption": p.external_captions}
+            others = ("depth", *(name for name, wanted in external.items() if wanted))
             self._lead("image", others, self._camera)
             self.subscribe(image, "image", profile, self._leading("image"))
             self.subscribe(Image, "depth", profile, self._other("image", "depth"))
             self.subscribe(CameraInfo, "camera_info", profile, self._info)
             if p.external_detections:
                 self.subscribe(ImageDetections, "detections_2d", profile, self._other("image", "detections_2d"))
+            if p.external_captions:
+                self.subscribe(Caption, "image_caption", profile, self._other("image", "image_caption"))
         if p.lidar:
             self._lead("points", (), self._points)
             self.subscribe(PointCloud2, "points", profile, self._leading("points"))
@@ -185,10 +188,11 @@ class PerceptionNode(MemoryNode):
         self._events.publish(event)
 
     def _camera(self, stamp_ns: int, image: Any, parts: Any, pose: Any, info: Any) -> Observation | None:
-        boxes = parts.get("detections_2d")
+        boxes, said = parts.get("detections_2d"), parts.get("image_caption")
         return self._perceiver.camera(
             stamp_ns, sensors.rgb_of(image), sensors.depth_of(parts["depth"]), sensors.intrinsics_of(info), pose,
             *((sensors.boxes_of(boxes), boxes.detector, tuple(boxes.classes)) if boxes is not None else ()),
+            caption=said.text if said is not None else "",
         )  # fmt: skip
 
     def _points(self, stamp_ns: int, cloud: Any, parts: Any, pose: Any, info: Any) -> Observation | None:

@@ -1,24 +1,24 @@
-"""The services of the spatial node about places, ways between them, and poses to go to."""
+"""The services of the spatial node about ways: to a goal, to a pose near a thing, as a person describes it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from embodied_mem_msgs.srv import GoalNear, PlanRoute, RecallPlace
+from embodied_mem_msgs.srv import FollowInstruction, GoalNear, PlanRoute
 from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError, UnreachableError
-from embodied_mem.inference.select import default_embedder
+from embodied_mem.geometry import yaw_of
+from embodied_mem.instructions.guide import Guidance, guide, understood
+from embodied_mem.instructions.problem import Lengths
 from embodied_mem.nodes.conversions import places
-from embodied_mem.nodes.conversions.answers import evidence_of_hit
 from embodied_mem.nodes.conversions.basics import make_pose, ns_to_stamp, point
+from embodied_mem.nodes.spatial_requests import evidence_of, start_of, view_of
 from embodied_mem.recall import going
-from embodied_mem.recall.places import PlacesFound, recall_places
 from embodied_mem.records.query import Query
 from embodied_mem.topology.goal_near import NearSettings, Target
-from embodied_mem.topology.routes import Route, ToLandmark, ToPosition
+from embodied_mem.topology.routes import Route, ToLandmark, ToPosition, along
 from embodied_mem.topology.view import ToRecord
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from embodied_mem.nodes.spatial_view import SpatialView
 
 _MOST_ROUTES = 10
-_MOST_PLACES = 1000
+_MOST_DRIVEN = 1000
+_EVIDENCE = 3  # newest records of the place where a way ends
 
 
 class RouteServices:
@@ -35,15 +36,15 @@ class RouteServices:
     def __init__(self, node: SpatialNode) -> None:
         self._node = node
         node.serve(PlanRoute, "plan_route", self._plan_route)
-        node.serve(RecallPlace, "recall_place", self._recall_place)
         node.serve(GoalNear, "goal_near", self._goal_near)
+        node.serve(FollowInstruction, "follow_instruction", self._follow_instruction)
 
     async def _plan_route(self, request: Any, response: Any) -> None:
-        view, map_id = await self._view(request, response)
+        view, map_id = await view_of(self._node, request, response)
         goal = places.goal_of(request, map_id)
         if not 1 <= request.routes <= _MOST_ROUTES:
             raise BadInputError(f"{request.routes} routes were asked for: between 1 and {_MOST_ROUTES} can be had.")
-        start = ToPosition(self._start(view, request, map_id), map_id)
+        start = ToPosition(start_of(view, request, map_id), map_id)
         try:
             going.require_known(view.places, start.position, map_id)
             routes = _routes(view, start, goal, request.routes)
@@ -53,32 +54,10 @@ class RouteServices:
         graph, stamp = view.places.graph, self._node.now_ns()
         response.found, response.reason = True, _why(routes[0], goal)
         response.routes = [places.route_msg(graph, route, self._node.frame, stamp) for route in routes]
-        response.evidence = self._evidence(view, map_id, _records_of(view, routes[0], goal))
-
-    async def _recall_place(self, request: Any, response: Any) -> None:
-        view, map_id = await self._view(request, response)
-        if not 1 <= request.k <= _MOST_PLACES or not request.radius >= 0:
-            raise BadInputError(f"k must be between 1 and {_MOST_PLACES}, and radius 0 (any) or more metres.")
-        position = places.position_if(request.use_position, request.position, "position")
-
-        def find() -> PlacesFound:
-            if request.text.strip():
-                view.embedder = view.embedder or default_embedder(self._node.parameters.embedder)
-            return recall_places(
-                view, view.places.graph, map_id, k=request.k, landmark=request.landmark, text=request.text,
-                position=position, radius=request.radius,
-            )  # fmt: skip
-
-        found = await self._node.thought(find)
-        response.frame_id = self._node.frame
-        response.found, response.reason = bool(found.places), found.reason
-        response.places = [
-            places.place_msg(view.places.graph.place(place), score)
-            for place, score in zip(found.places, found.scores, strict=True)
-        ]
+        response.evidence = evidence_of(view, map_id, _records_of(view, routes[0], goal))
 
     async def _goal_near(self, request: Any, response: Any) -> None:
-        view, map_id = await self._view(request, response)
+        view, map_id = await view_of(self._node, request, response)
         sizes = (
             request.floor, request.robot_radius, request.robot_height, request.sensor_height, request.min_distance,
             request.max_distance,
@@ -96,7 +75,7 @@ class RouteServices:
         chosen = places.one_of(
             {"label": bool(request.label.strip()), "record": request.record > 0, "position": request.use_position}
         )
-        start = self._start(view, request, map_id)
+        start = start_of(view, request, map_id)
         space = view.occupancy.map(map_id)
         position = places.position_if(request.use_position, request.position, "position")
 
@@ -116,6 +95,37 @@ class RouteServices:
             return
         self._fill_goal(view, map_id, response, sought, found)
 
+    async def _follow_instruction(self, request: Any, response: Any) -> None:
+        view, map_id = await view_of(self._node, request, response)
+        instruction, response.understood = understood(request.text)
+        longest = request.max_places
+        if not request.min_places <= longest <= _MOST_DRIVEN or longest < 1 or len(request.driven) > _MOST_DRIVEN:
+            raise BadInputError(
+                f"min_places <= max_places, from 1 to {_MOST_DRIVEN}, and as many points driven at most are wanted."
+            )
+        driven = np.array([[p.x, p.y, p.z] for p in request.driven]).reshape(-1, 3)
+        robot = _pose(view, map_id) if not len(driven) or not request.use_heading else None
+        driven = driven if len(driven) or robot is None else robot[0][None]
+        heading = request.heading if request.use_heading or robot is None else robot[1]
+
+        def find() -> Guidance:
+            return guide(
+                view.places.graph, map_id, instruction, driven, heading, now_ns=self._node.now_ns(),
+                lengths=Lengths(request.min_places, longest), least_sure=request.least_sure,
+            )  # fmt: skip
+
+        try:
+            found = await self._node.thought(find)
+        except UnreachableError as error:
+            response.found, response.reason = False, str(error)
+            return
+        graph = view.places.graph
+        route = along(graph, found.places)
+        response.found, response.reason, response.confidence = True, found.why, found.confidence
+        response.route = places.route_msg(graph, route, self._node.frame, self._node.now_ns())
+        records = graph.place(int(found.places[-1])).records[-_EVIDENCE:]
+        response.evidence = evidence_of(view, map_id, records.tolist())
+
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _fill_goal(
@@ -130,26 +140,7 @@ class RouteServices:
         response.target.point = point(sought.target.center)
         if found.route is not None:
             response.route = places.route_msg(view.places.graph, found.route, self._node.frame, stamp)
-        response.evidence = self._evidence(view, map_id, sought.records)
-
-    async def _view(self, request: Any, response: Any) -> tuple[SpatialView, str]:
-        """The view and the map that a request is about; says in the response which it is. Raises UnknownMapError."""
-        view = await self._node.settled(request.read_to)
-        map_id = view.index.maps.resolve(request.map_id)
-        response.map_id, response.watermark = map_id, view.watermark
-        return view, map_id
-
-    @staticmethod
-    def _start(view: SpatialView, request: Any, map_id: str) -> NDArray[np.float64]:
-        given = places.position_if(request.use_start, request.start, "start")
-        return going.standing(view, map_id) if given is None else given
-
-    @staticmethod
-    def _evidence(view: SpatialView, map_id: str, records: Sequence[int]) -> list[Any]:
-        if not records:
-            return []
-        found = view.query(Query(seqs=np.array(records, dtype=np.int64), map_id=map_id, k=len(records)))
-        return [evidence_of_hit(hit) for hit in found.hits]
+        response.evidence = evidence_of(view, map_id, sought.records)
 
 
 def _routes(view: SpatialView, start: ToPosition, goal: Any, count: int) -> list[Route]:
@@ -177,4 +168,11 @@ def _records_of(view: SpatialView, route: Route, goal: Any) -> list[int]:
     place = view.places.graph.place(int(route.places[-1]))
     if isinstance(goal, ToLandmark):
         return [landmark.record for landmark in place.landmarks if landmark.name == route.landmark and landmark.record]
-    return [int(seq) for seq in place.records[-3:]]
+    return [int(seq) for seq in place.records[-_EVIDENCE:]]
+
+
+def _pose(view: SpatialView, map_id: str) -> tuple[NDArray[np.float64], float]:
+    """(3,) where the newest record was made, and where the robot looked, radians. Raises NotFoundError."""
+    position = going.standing(view, map_id)
+    turn = view.query(Query(map_id=map_id, k=1)).hits[0].record.observation.orientation
+    return position, float(yaw_of(turn))

@@ -48,6 +48,9 @@ class PerceptionSettings:
     external_detections: bool = parameter(
         False, "Boxes come from another node on detections_2d; a frame waits for its own."
     )
+    external_captions: bool = parameter(
+        False, "What another model says of each image comes on image_caption; a frame waits for its own."
+    )
     detector: str = parameter("", "Path of an ONNX detector of NanoDet or YOLO form; empty = none.")
     detector_names: str = parameter("", "Path of the detector's class names, one a line.")
     detector_score: float = parameter(
@@ -116,12 +119,51 @@ class SpatialSettings:
         0.85, "Cosine of what was remembered there and here from which it is the same place.", low=-1.0, high=1.0
     )
     landmark_score: float = parameter(0.35, "Detections with a lower score are no landmarks.", low=0.0, high=1.0)
+    nearby_entries: int = parameter(256, "Records that short-term memory holds.", low=1, high=100_000)
+    nearby_half_life: float = parameter(120.0, "Seconds after which a use of one of them counts half.", above=0.0)
+    nearby_radius: float = parameter(10.0, "Metres around the robot that recall_nearby asks for.", above=0.0)
+    nearby_likeness: float = parameter(
+        0.5, "Cosine from which short-term memory answers; below it the long-term store is asked.", low=-1.0, high=1.0
+    )
     fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
     fetch_timeout: float = parameter(
         1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
     )
     poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
     read_to_timeout: float = parameter(5.0, "Seconds a request waits until its read_to is in the maps.", above=0.0)
+    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
+
+
+@dataclass(frozen=True)
+class ForestSettings:
+    """Parameters of `forest`."""
+
+    weight: float = parameter(0.5, "Of place against meaning in growing the tree.", low=0.0, high=1.0)
+    fan_out: int = parameter(16, "The most children of a node.", low=4, high=64)
+    vertical: float = parameter(
+        10.0, "Metres in the plane that a metre of height counts as, which keeps floors apart.", low=1.0
+    )
+    settle_after: float = parameter(
+        10.0, "Seconds without news after which trees that were changed in the past are grown anew.", low=0.5
+    )
+    publish_period: float = parameter(2.0, "Seconds between summaries and markers, made when somebody looks.", low=0.2)
+    shown: int = parameter(200, "The most nodes published, the highest first.", low=1, high=5000)
+    marker_height: float = parameter(3.0, "Metres between two levels of the tree in RViz.", above=0.0)
+    queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
+    model_url: str = parameter(
+        "", "OpenAI-compatible endpoint whose model words summaries, as http://localhost:11434/v1; empty = none."
+    )
+    model: str = parameter("", "The model's name there.")
+    model_key_variable: str = parameter("", "Environment variable with the endpoint's key; empty = it wants none.")
+    model_timeout: float = parameter(20.0, "Seconds that a reply may take.", above=0.0)
+    model_period: float = parameter(30.0, "Seconds of one budget of calls.", low=1.0)
+    model_calls: int = parameter(10, "Calls within it at most.", low=1)
+    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
+    fetch_timeout: float = parameter(
+        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
+    )
+    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
+    read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
     frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
 
 
@@ -136,7 +178,9 @@ class SimSettings:
     )
     config: str = parameter("", "YAML file with settings of the house and its robot; empty = defaults.")
     frames: str = parameter("", "Folder of the frames to play, for world: frames.")
-    street: str = parameter("", "Folder that holds graph/ and osm/, for world: street.")
+    street: str = parameter(
+        "", "Folder that holds graph/ and osm/, for world: street; empty = touchdown/ in $EMBODIED_MEM_DATA."
+    )
     seed: int = parameter(1, "Everything that is random follows from it.", low=0)
     real_time_factor: float = parameter(
         1.0, "Simulated seconds a second; 0 = lock-step: the next frame follows as soon as the last one is remembered.",
@@ -159,7 +203,7 @@ class ManagerSettings:
     """Parameters of `manager`."""
 
     nodes: tuple[str, ...] = parameter(
-        ("record", "recall", "spatial", "perception"),
+        ("record", "recall", "spatial", "forest", "perception"),
         "Nodes to bring up, in this order, in the manager's own namespace.",
     )
     autostart: bool = parameter(True, "Bring them up without being asked.")
@@ -173,7 +217,7 @@ class StackSettings:
     """Parameters of `stack`, which holds the other nodes in one process."""
 
     nodes: tuple[str, ...] = parameter(
-        ("record", "recall", "spatial", "perception"),
+        ("record", "recall", "spatial", "forest", "perception"),
         "Nodes to hold, brought up in this order, in the stack's own namespace.",
     )
 
@@ -183,6 +227,7 @@ SETTINGS: dict[str, type] = {
     "perception": PerceptionSettings,
     "recall": RecallSettings,
     "spatial": SpatialSettings,
+    "forest": ForestSettings,
     "sim": SimSettings,
     "manager": ManagerSettings,
     "stack": StackSettings,

@@ -2,7 +2,7 @@
 
 Subscribes  memory_events (lock-step), cmd_vel (drive: cmd_vel)
 Publishes   /clock, image, depth, camera_info, detections_2d, odom, scan and points as configured, ~/progress;
-            ~/truth, only when asked for: markers for a person who watches
+            image_caption in a street; ~/truth, only when asked for: markers for a person who watches
 
 `odom` is the robot's base as its localisation believes it, in the frame map, with covariance. Nothing that is
 published is true, except ~/truth, which no node reads.
@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from embodied_mem_msgs.msg import ImageDetections, MemoryEvent
+from embodied_mem_msgs.msg import Caption, ImageDetections, MemoryEvent
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud2
-from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
 from embodied_mem.nodes import qos
@@ -55,7 +54,7 @@ class SimNode(MemoryNode):
             "detections_2d": ImageDetections,
         }  # fmt: skip
         kinds |= ({"points": PointCloud2} if p.points else {}) | ({"scan": LaserScan} if p.scan else {})
-        kinds |= {"caption": String} if p.world == "street" else {}
+        kinds |= {"image_caption": Caption} if p.world == "street" else {}
         self._sensors = {name: self.publish_to(kind, name, qos.SENSOR_OUT) for name, kind in kinds.items()}
         self._clock_out = self.publish_to(Clock, "/clock", qos.CLOCK)
         self._progress = self.publish_to(DiagnosticStatus, "~/progress", qos.LATCHED)

@@ -20,7 +20,7 @@ _REPEATS = 60  # of a frame in lock-step, before the run goes on without it: a n
 
 
 class World(Protocol):
-    """What can be run: the simulated house, or a player of recorded frames."""
+    """What can be run: the simulated house, a player of recorded frames, or the streets of a city."""
 
     @property
     def done(self) -> bool: ...
@@ -34,7 +34,7 @@ class World(Protocol):
 
 
 def make_world(settings: SimSettings) -> World:
-    """Raises BadInputError for settings that do not fit, UnavailableError when a package is missing."""
+    """Raises BadInputError for settings that do not fit, NotFoundError without data, UnavailableError for packages."""
     if settings.world == "frames":
         if not settings.frames:
             raise BadInputError("Parameter 'world' is frames, so 'frames' must name their folder.")
@@ -44,8 +44,8 @@ def make_world(settings: SimSettings) -> World:
 
         return FramePlayer(settings.frames)
     if settings.world == "street":
-        if not settings.street or settings.drive == "cmd_vel":
-            raise BadInputError("The street needs 'street', the folder of its graph, and 'drive' set to explore.")
+        if settings.drive == "cmd_vel":
+            raise BadInputError("Streets are patrolled: set 'drive' to explore, or 'world' to house.")
         from sim.street.simulator import load_street
 
         return load_street(settings.street, settings.seed)

@@ -2,7 +2,8 @@
 
 Subscribes  records               follows the log, clouds included; what it missed comes from the service get_records
 Publishes   occupancy_grid, occupied_voxels, topology
-Serves      query_volume, cast_rays, nearest_obstacle; plan_route, recall_place, goal_near
+Serves      query_volume, cast_rays, nearest_obstacle; plan_route, recall_place, goal_near, follow_instruction;
+            recall_nearby
 
 Threads: the executor follows the log and answers; a worker folds clouds into the maps, and makes what is published;
 another one thinks about poses to go to. A killed node goes on from its checkpoints, in the memory's folder.
@@ -24,6 +25,7 @@ from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import volumes
 from embodied_mem.nodes.conversions.places import graph_msg
 from embodied_mem.nodes.log_reader import LogReader, Patience, late
+from embodied_mem.nodes.place_services import PlaceServices
 from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.route_services import RouteServices
 from embodied_mem.nodes.settings import SpatialSettings
@@ -71,6 +73,7 @@ class SpatialNode(MemoryNode):
         )
         VolumeServices(self)
         RouteServices(self)
+        PlaceServices(self)
         self.every(p.publish_period, self._show)
 
     def activate(self) -> None:
@@ -93,7 +96,10 @@ class SpatialNode(MemoryNode):
         if self._log is None:
             return {}
         view: SpatialView = self._log.view
-        return {**self._log.diagnose(), "clouds_behind": view.occupancy.behind, **view.occupancy.counters}
+        hits = view.surroundings.hits
+        nearby: dict[str, object] = {"nearby_asked": hits.asked, "nearby_short": hits.short, "nearby_long": hits.long}
+        nearby["nearby_hit_rate"] = round(hits.rate, 3) if hits.asked else 0.0
+        return {**self._log.diagnose(), "clouds_behind": view.occupancy.behind, **view.occupancy.counters, **nearby}
 
     # --- for the services --------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from embodied_mem.octree.view import OccupancyView
 from embodied_mem.records.compaction import VIEWS
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.view import RecordView
+from embodied_mem.tokens.surroundings import Surroundings, SurroundingsSettings
 from embodied_mem.topology.places import PlaceSettings
 from embodied_mem.topology.view import TopologyView
 
@@ -18,7 +19,7 @@ _MEGABYTE = 1_000_000
 
 
 class SpatialView(RecordView):
-    """A `RecordView` with `occupancy` and `places`, which read each entry after the index."""
+    """A `RecordView` with `occupancy` and `places`, which read each entry after the index, and the `surroundings`."""
 
     def __init__(self, settings: SpatialSettings, clock: Callable[[], int]) -> None:
         super().__init__(clock=clock)
@@ -34,6 +35,10 @@ class SpatialView(RecordView):
             alike=settings.place_likeness,
         )
         self.places = TopologyView(self.index, places, min_score=settings.landmark_score, clock=clock)
+        nearby = SurroundingsSettings(
+            settings.nearby_entries, settings.nearby_half_life, settings.nearby_radius, settings.nearby_likeness
+        )
+        self.surroundings = Surroundings(self, self.places, nearby)
 
     def apply(self, entries: Sequence[Entry]) -> None:
         super().apply(entries)

@@ -21,7 +21,17 @@ OF_THE_SIMULATOR: dict[str, Any] = {
 }
 # The same for recorded frames: odom is the camera's own pose, and boxes are those of perception's own detector, if any.
 OF_RECORDED_FRAMES: dict[str, Any] = {"reliability": "reliable"}
-ORDER = ("record", "recall", "spatial", "perception", "sim")  # in which they are brought up
+# The same for streets: a level camera that sees far, and a model that describes each picture.
+OF_THE_STREET: dict[str, Any] = {
+    "external_detections": True,
+    "external_captions": True,
+    "reliability": "reliable",
+    "mount": "0 0 1.5 0 0 0",
+    "max_range": 45.0,
+}
+# By the simulator's `world`; config/worlds/ says the same to launch.
+OF_WORLDS = {"house": OF_THE_SIMULATOR, "frames": OF_RECORDED_FRAMES, "street": OF_THE_STREET}
+ORDER = ("record", "recall", "spatial", "forest", "perception", "sim")  # in which they are brought up
 
 
 def stack(
@@ -45,9 +55,8 @@ def stack(
         raise BadInputError(f"There is no node {sorted(unknown)[0]!r}: the nodes are {', '.join(ORDER)}.")
     ordered = [name for name in ORDER if name in nodes]
     if "sim" in nodes:
-        recorded = given.get("sim", {}).get("world") == "frames"
-        defaults = OF_RECORDED_FRAMES if recorded else OF_THE_SIMULATOR
-        given["perception"] = {**defaults, **given.get("perception", {})}
+        world = OF_WORLDS.get(str(given.get("sim", {}).get("world", "house")), {})  # `build` refuses unknown ones
+        given["perception"] = {**world, **given.get("perception", {})}
     given.setdefault("manager", {}).setdefault("nodes", ordered)
     for name in ordered:
         given.setdefault(name, {})

@@ -114,6 +114,7 @@ class ShortTermMemory:
     radius        metres around the robot within which entries are asked, unless `recall` says otherwise
     threshold     the least cosine of an answer; what short-term memory has below it goes on to the long-term store
     long_term     asked then; what it finds is used, so it is taken in
+    long_threshold   the least cosine of an answer of the long-term store; default: the same
     """
 
     def __init__(
@@ -125,16 +126,18 @@ class ShortTermMemory:
         radius: float = 10.0,
         threshold: float = 0.5,
         long_term: LongTerm | None = None,
+        long_threshold: float | None = None,
     ) -> None:
         if capacity < 1 or dimension < 1:
             raise BadInputError(f"At least one entry of one number is needed, not {capacity} of {dimension}.")
-        if not (0 < half_life_s < np.inf and radius > 0 and -1 <= threshold <= 1):
+        least = threshold if long_threshold is None else long_threshold
+        if not (0 < half_life_s < np.inf and radius > 0 and -1 <= threshold <= 1 and -1 <= least <= 1):
             raise BadInputError(
-                f"half_life_s must be positive and finite, radius positive, threshold a cosine; "
-                f"got {half_life_s}, {radius} and {threshold}."
+                f"half_life_s must be positive and finite, radius positive, thresholds cosines; "
+                f"got {half_life_s}, {radius}, {threshold} and {least}."
             )
         self.capacity, self.dimension = capacity, dimension
-        self.half_life_s, self.radius, self.threshold = half_life_s, radius, threshold
+        self.half_life_s, self.radius, self.threshold, self.long_threshold = half_life_s, radius, threshold, least
         self.long_term = long_term
         self.hits = HitRates()
         self.place = -1
@@ -270,14 +273,14 @@ class ShortTermMemory:
         """The k best within reach that are alike enough, of equals the newest record; source "none" when none is."""
         cosines = vectors.astype(np.float64) @ cue.vector.astype(np.float64)
         near = np.linalg.norm(positions - cue.position, axis=1) <= cue.radius
-        rows = np.flatnonzero(near & (cosines >= self.threshold))
+        rows = np.flatnonzero(near & (cosines >= (self.threshold if source == "short" else self.long_threshold)))
         rows = rows[np.lexsort((-records[rows], -cosines[rows]))[: cue.k]]
         best = float(cosines[near].max()) if near.any() else float("nan")
         where = positions[rows]
         return Recalled(records[rows], cosines[rows], where, where - self.origin, source if len(rows) else "none", best)
 
     def _from_long_term(self, store: LongTerm, cue: Cue, stamps: IntArray, best: float) -> Recalled:
-        """What the store has, held to the same radius and threshold; it is taken in."""
+        """What the store has, held to the same radius and its threshold; it is taken in."""
         answer = store(cue)
         vectors = _unit_rows(answer.vectors, self.dimension, "vectors of the long-term store")
         positions = _rows(answer.positions, 3, "positions of the long-term store")

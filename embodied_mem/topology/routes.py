@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from embodied_mem.errors import BadInputError, NotFoundError, UnreachableError
 from embodied_mem.geometry import quaternion_from_yaw
@@ -72,6 +72,26 @@ class Route:
         along = np.diff(self.points[:, :2], axis=0)
         yaws = np.arctan2(along[:, 1], along[:, 0])
         return quaternion_from_yaw(np.append(yaws, yaws[-1:]) if len(yaws) else np.zeros(1))
+
+
+def along(graph: PlaceGraph, places: ArrayLike) -> Route:
+    """The route over these places (k,) of one map, k >= 1. Two that no edge joins are joined by a straight line.
+
+    Raises NotFoundError for places that there are not, BadInputError for none.
+    """
+    nodes = np.atleast_1d(np.asarray(places, dtype=np.int64))
+    if not len(nodes):
+        raise BadInputError("A route leads over at least one place.")
+    if nodes.min() < 0 or nodes.max() >= len(graph):
+        raise NotFoundError(f"There is no place {nodes.min()} or {nodes.max()}: the last one is {len(graph) - 1}.")
+    where = graph.positions.data[nodes]
+    steps = np.diff(where, axis=0)
+    lengths, headings = np.linalg.norm(steps, axis=1), np.arctan2(steps[:, 1], steps[:, 0])
+    for i, (tail, head) in enumerate(zip(nodes[:-1].tolist(), nodes[1:].tolist(), strict=True)):
+        if graph.network.has_edge(tail, head):
+            edge = graph.edge(tail, head)
+            lengths[i], headings[i] = edge.length, edge.heading
+    return Route(nodes, lengths, headings, where, graph.maps[int(graph.map_codes.data[nodes[0]])])
 
 
 @dataclass(eq=False)

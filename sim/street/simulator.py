@@ -2,8 +2,9 @@
 
 One `step` is one node. The robot drives by the navigator's rules, at each junction along the exit that it drove least.
 Its camera looks ahead over a wide angle; the picture is empty unless panoramas are plugged in, but its depth is that of
-the landmarks in view, each a box a few metres wide, so that perception lifts the detections to where they stand. A
-detection's label is the landmark's class; `caption` says names, classes and bearings of all that is within reach.
+the landmarks in view, each a box a few metres wide, so that perception lifts the detections to where they stand. Two
+eyes look at the picture: one knows classes ("cafe"), the other reads signs ("starbucks"), so what has a name has two
+boxes. `caption` says names, classes, distances and bearings of all that is within reach, all around.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from embodied_mem.errors import BadInputError
 from embodied_mem.perception.depth import Intrinsics
 from embodied_mem.perception.detector import Boxes2D
 from sim.house.robot import Odometry
+from sim.street.data import street_folder
 from sim.street.graph import TouchdownGraph, heading_of_yaw, load_touchdown, yaw_of_heading
 from sim.street.landmarks import RANGE_M, Eyes, Landmarks, Noise, Sighting, load_landmarks
 from sim.street.navigator import Action, Navigator, State
@@ -29,6 +31,7 @@ _EPOCH_NS = 1_500_000_000_000_000_000
 _PERIOD_NS = 1_000_000_000  # about 9.5 m a second
 _WIDTH, _HEIGHT, _HALF_FOV = 320, 160, np.radians(60.0)
 _SIZE_M = 4.0  # of a landmark's front
+_SHOWN = 0.5  # share of it that nearer ones must leave, else it is not detected
 _CAMERA_HEIGHT = 1.5
 _UNNAMED = "landmark"
 _COVARIANCE = np.diag([0.25, 0.25, 0.01, 1e-4, 1e-4, 1e-3])
@@ -38,7 +41,8 @@ _COVARIANCE = np.diag([0.25, 0.25, 0.01, 1e-4, 1e-4, 1e-3])
 class StreetFrame:
     """What the robot gets at one node, with the fields of sim.house.simulator.SimFrame, and what it can say of it.
 
-    caption   "cafe Starbucks 20 m ahead to the left; ..."
+    caption   "cafe Starbucks, 20 m ahead to the left; ..."
+    classes   what the detector of classes knows; nobody can say which signs a reader would find
     sighting  the landmarks behind the caption, all around, nearest first
     node      the panorama's number, heading in compass degrees: the navigator's state
     """
@@ -164,7 +168,7 @@ class StreetSimulator:
         )
 
     def _project(self, sighting: Sighting) -> tuple[Boxes2D, NDArray[np.float32]]:
-        """Boxes in the picture of the landmarks ahead, and depth: nearer ones hide farther ones."""
+        """Boxes in the picture of the landmarks ahead, and depth: nearer ones hide farther ones, some wholly."""
         c = self._camera
         depth = np.full((_HEIGHT, _WIDTH), 0.0, dtype=np.float32)
         labels, boxes = [], []
@@ -178,15 +182,24 @@ class StreetSimulator:
             top, bottom = np.clip([c.cy - half, c.cy + half], 0, _HEIGHT - 1)
             columns = slice(round(left), round(right) + 1)
             patch = depth[round(top) : round(bottom) + 1, columns]
-            patch[patch == 0] = ahead
-            labels.append(self.landmarks.classes[row] or _UNNAMED)
-            boxes.append([left, top, right, bottom])
+            free = patch == 0
+            patch[free] = ahead
+            if free.mean() < _SHOWN:
+                continue
+            read = self.landmarks.names[row].lower()
+            for label in (self.landmarks.classes[row] or _UNNAMED, *([read] if read else [])):
+                labels.append(label)
+                boxes.append([left, top, right, bottom])
         found = np.array(boxes, dtype=np.float64).reshape(-1, 4)
         return Boxes2D(tuple(labels), np.full(len(labels), 0.9), found), depth
 
 
-def load_street(folder: str | Path, seed: int = 0, nodes: int = 2_000) -> StreetSimulator:
-    """A patrol in the city whose graph/ and osm/ lie in `folder`. Raises NotFoundError, BadInputError."""
+def load_street(folder: str | Path = "", seed: int = 0, nodes: int = 2_000) -> StreetSimulator:
+    """A patrol in the city whose graph/ and osm/ lie in `folder`; "": see `street_folder`.
+
+    Raises NotFoundError with what to do, BadInputError.
+    """
+    folder = street_folder(folder)
     graph = load_touchdown(folder)
     return StreetSimulator(graph, load_landmarks(folder, graph), seed=seed, nodes=nodes)
 
@@ -196,7 +209,7 @@ def caption_of(landmarks: Landmarks, sighting: Sighting) -> str:
     parts = []
     for row, bearing, distance in zip(sighting.rows, sighting.bearings, sighting.distances, strict=True):
         what = " ".join(part for part in (landmarks.classes[row], landmarks.names[row]) if part) or _UNNAMED
-        parts.append(f"{what} {distance:.0f} m {_direction(float(bearing))}")
+        parts.append(f"{what}, {distance:.0f} m {_direction(float(bearing))}")
     return "; ".join(parts) if parts else f"a street with nothing known within {RANGE_M:.0f} m"
 
 

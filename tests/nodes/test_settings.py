@@ -12,7 +12,7 @@ import yaml
 from embodied_mem.errors import BadInputError
 from embodied_mem.nodes.parameters import build, defaults
 from embodied_mem.nodes.settings import SETTINGS
-from embodied_mem.nodes.stack import stack
+from embodied_mem.nodes.stack import OF_WORLDS, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 YAML = ROOT / "config" / "embodied_mem.yaml"
@@ -54,6 +54,13 @@ def test_launch_files_set_only_parameters_that_there_are(file: Path) -> None:
                 assert entry["value"] is True or entry["value"].startswith("$(var ")
             elif "from" not in entry and not str(entry["value"]).startswith("$(var "):
                 build(body["name"], SETTINGS[body["name"]], {entry["name"]: entry["value"]})  # a quoted true is a text
+
+
+def test_launch_and_up_know_the_same_of_each_world() -> None:
+    files = {file.stem: yaml.safe_load(file.read_text()) for file in (ROOT / "config" / "worlds").glob("*.yaml")}
+    assert {name: tree["/**/perception"]["ros__parameters"] for name, tree in files.items()} == OF_WORLDS
+    for values in OF_WORLDS.values():
+        build("perception", SETTINGS["perception"], values)
 
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -10,6 +10,12 @@ import numpy as np
 import pytest
 
 from embodied_mem.errors import BadInputError, NotFoundError
+from embodied_mem.geometry import quaternion_from_yaw
+from embodied_mem.nodes.perceiving import Perceiver
+from embodied_mem.nodes.settings import PerceptionSettings
+from embodied_mem.nodes.stack import OF_THE_STREET
+from embodied_mem.nodes.sync import PoseSample
+from sim.street.data import street_folder
 from sim.street.graph import heading_of_yaw, load_touchdown, local_metres, yaw_of_heading
 from sim.street.landmarks import Eyes, Landmarks, Noise, load_landmarks, positions_of
 from sim.street.navigator import NO_LINK, Action, Navigator, State
@@ -171,14 +177,41 @@ def test_boxes_and_depth_lie_where_the_landmark_is(folder, graph):
     )
     assert world.state.heading == 0  # the first link of s1 in the file
     frame = world.step()
-    assert frame.boxes.labels == ("landmark", "cafe")
-    for box, ahead in zip(frame.boxes.boxes, (11.1, 22.2), strict=True):
-        assert (box[0] + box[2]) / 2 == pytest.approx(frame.camera.cx, abs=1)
-        size = (box[2] - box[0]) * ahead / frame.camera.fx
-        assert size == pytest.approx(4.0, abs=0.1)
-    assert frame.depth[80, 160] == pytest.approx(11.1, abs=0.1)  # the nearer one hides the farther one
-    assert frame.caption == "landmark 11 m ahead; cafe Joe's, Coffee 22 m ahead"
+    assert frame.boxes.labels == ("landmark",)  # the nearer one hides the farther one
+    box = frame.boxes.boxes[0]
+    assert (box[0] + box[2]) / 2 == pytest.approx(frame.camera.cx, abs=1)
+    assert (box[2] - box[0]) * 11.1 / frame.camera.fx == pytest.approx(4.0, abs=0.1)
+    assert frame.depth[80, 160] == pytest.approx(11.1, abs=0.1)
+    assert frame.caption == "landmark, 11 m ahead; cafe Joe's, Coffee, 22 m ahead"
     assert caption_of(world.landmarks, Eyes(world.landmarks, Noise(1.0)).look(np.zeros(2), 0.0)).startswith("a street")
+
+
+def test_what_has_a_name_is_read_and_lifted_to_where_it_stands(folder, graph):
+    """As a record: what the street's settings of perception make of a frame."""
+    world = StreetSimulator(
+        graph, load_landmarks(folder, graph), noise=Noise(0.0, 0.0, 0.0), start=graph.number["c"], nodes=1
+    )
+    frame = world.step()
+    robot = PoseSample(1, np.array([*frame.base[:2], 0]), quaternion_from_yaw(frame.base[2]), None, "map")
+    perceiver = Perceiver(PerceptionSettings(**OF_THE_STREET))
+    seen = perceiver.camera(
+        1, frame.rgb, frame.depth, frame.camera, robot, frame.boxes, frame.detector, frame.classes, frame.caption
+    )
+    assert set(seen.detections.labels) == {"cafe", "joe's, coffee"} and seen.caption == frame.caption
+    assert "joe's, coffee" not in seen.view.classes and "cafe" in seen.view.classes
+    for center in seen.detections.centers:
+        assert center[:2] == pytest.approx(world.landmarks.xy[0], abs=0.5) and abs(center[2] - 1.5) < 0.5
+
+
+def test_missing_data_is_said_with_what_to_do(tmp_path, folder, monkeypatch):
+    monkeypatch.delenv("EMBODIED_MEM_DATA", raising=False)
+    with pytest.raises(NotFoundError, match="set EMBODIED_MEM_DATA"):
+        street_folder()
+    with pytest.raises(NotFoundError, match=r"nodes\.txt is missing"):
+        street_folder(tmp_path / "nowhere")
+    (tmp_path / "touchdown").symlink_to(folder)
+    monkeypatch.setenv("EMBODIED_MEM_DATA", str(tmp_path))
+    assert street_folder() == tmp_path / "touchdown"
 
 
 @pytest.mark.data

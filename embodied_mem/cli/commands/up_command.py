@@ -3,6 +3,7 @@ memory; a second start continues it.
 
     embodied-mem up                                   topics: image, depth, camera_info, odom
     embodied-mem up --sim --seed 3                    a robot that explores a simulated house
+    embodied-mem up --sim --world street              a robot on patrol in a city (data: docs/street.md)
     embodied-mem up --frames kitchen/ --detector nanodet.onnx        recorded RGB-D frames, as they came
     embodied-mem up --detector nanodet.onnx --remap perception:image:=/camera/color/image_raw
     embodied-mem up --params my_robot.yaml --namespace robot1
@@ -24,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--log", type=Path, dest="memory", default=argparse.SUPPRESS, metavar="FOLDER", help="the same as --memory")
     world = parser.add_mutually_exclusive_group()
-    world.add_argument("--sim", action="store_true", help="with a robot in a simulated house")
+    world.add_argument("--sim", action="store_true", help="with a simulated robot")
     world.add_argument("--frames", type=Path, metavar="FOLDER", help="with recorded RGB-D frames (7-Scenes layout)")
-    add("--seed", type=int, default=1, help="of the simulated house (default 1)")
+    add("--world", choices=("house", "street"), help="what is simulated (default house)")
+    add("--street", type=Path, metavar="FOLDER", help="the city's data (default: touchdown/ in $EMBODIED_MEM_DATA)")
+    add("--seed", type=int, default=1, help="of the simulated house or patrol (default 1)")
     add("--composed", action="store_true", help="all nodes in one process")
     add("--namespace", default="", metavar="NAME", help="namespace of the nodes")
     add(
@@ -60,7 +63,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     folder = folder_of(args).resolve()
     if folder.is_dir() and is_held(folder):
         raise StorageError(f"The memory in {folder} is being written already: are the nodes running?")
-    nodes = ("record", "recall", "spatial", "perception", *(["sim"] if args.sim or args.frames else []))
+    nodes = ("record", "recall", "spatial", "forest", "perception", *(["sim"] if args.sim or args.frames else []))
     processes = stack(
         nodes,
         parameters=_parameters(args, folder),
@@ -92,7 +95,15 @@ def require_ros() -> None:
 
 def _parameters(args: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"record": {"memory": str(folder)}, "perception": {}}
-    if args.sim:
+    if (args.world or args.street) and not args.sim:
+        raise BadInputError("--world and --street say what is simulated: add --sim.")
+    if args.street is not None and args.world != "street":
+        raise BadInputError("--street is the data of a city: add --world street.")
+    if args.world == "street":
+        from embodied_mem.cli.simulated import street_parameters
+
+        found = street_parameters(folder, args.street, args.seed)
+    elif args.sim:
         from embodied_mem.cli.simulated import simulated_parameters
 
         found = simulated_parameters(folder, args.seed)

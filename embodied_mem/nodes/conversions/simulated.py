@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from std_msgs.msg import String
+from embodied_mem_msgs.msg import Caption
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from embodied_mem.geometry import quaternion_from_yaw
 from embodied_mem.nodes.conversions import sensors
-from embodied_mem.nodes.conversions.basics import extent, make_pose
+from embodied_mem.nodes.conversions.basics import extent, make_pose, ns_to_stamp
 from embodied_mem.nodes.conversions.markers import color
 from embodied_mem.nodes.sync import PoseSample
 
@@ -34,10 +35,10 @@ def messages_of(frame: Any) -> Iterator[tuple[str, Any]]:
     yield "camera_info", sensors.camera_info_msg(frame.camera, stamp, CAMERA)
     if frame.boxes is not None:
         yield "detections_2d", sensors.detections_msg(frame.boxes, frame.detector, frame.classes, stamp, CAMERA)
+    if getattr(frame, "caption", ""):
+        yield "image_caption", Caption(header=Header(stamp=ns_to_stamp(stamp), frame_id=CAMERA), text=frame.caption)
     yield "depth", sensors.image_msg(frame.depth, "32FC1", stamp, CAMERA)
     yield "image", sensors.image_msg(frame.rgb, "rgb8", stamp, CAMERA)
-    if getattr(frame, "caption", ""):
-        yield "caption", String(data=frame.caption)
     if frame.lidar is not None:
         yield "points", sensors.cloud_msg(frame.lidar.points, stamp, LIDAR)
     if frame.scan is not None:
