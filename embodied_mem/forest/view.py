@@ -60,6 +60,7 @@ class ForestView:
         self._frames: dict[int, Frame] = {}
         self._waiting: set[int] = set()  # records whose vector is not there yet
         self._unsettled: set[str] = set()
+        self.worded = 0  # summaries that a model worded
         self._grown = 0  # how often trees were grown anew
         self._summaries: dict[tuple[str, int], tuple[tuple[int, int, int], Summary]] = {}
 
@@ -211,6 +212,7 @@ class ForestView:
             if tree is None or not len(tree) or self._version(frame, node) != version:
                 return False
             self._summaries[frame, node] = version, summary
+            self.worded += summary.source != "extractive"
             return True
 
     # --- inside ------------------------------------------------------------------------------------------------

@@ -33,18 +33,28 @@ from embodied_mem.nodes.settings import RecallSettings
 from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.warming import warm_memory
 from embodied_mem.nodes.worker import Worker
+from embodied_mem.recall.forests import Forests
 from embodied_mem.recall.recall import Recall
 from embodied_mem.records.view import RecordView
 
 
 class RecallNode(MemoryNode):
-    """See the module docstring. `memory` gives the memory of a record node of the same process."""
+    """See the module docstring. `memory` gives the memory of a record node of the same process, `forests` those of a
+    forest node, from which questions about regions are answered; else it grows one when the first of them is asked."""
 
     Parameters = RecallSettings
 
-    def __init__(self, *, memory: Callable[[], RecordView | None] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        memory: Callable[[], RecordView | None] | None = None,
+        forests: Callable[[], Forests] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__("recall", **kwargs)
         self._memory = memory
+        own = Forests()
+        self._forests = forests or (lambda: own)
         self._log: Any = None
         self._thinker: Any = None
 
@@ -116,7 +126,7 @@ class RecallNode(MemoryNode):
             "robot_position": None if robot is None else robot[0], "map_id": request.map_id,
             "now_ns": self.now_ns(), "as_of": request.as_of or None,
         }  # fmt: skip
-        answer = await self._thought(lambda: Recall(view).ask(request.question, **asked))
+        answer = await self._thought(lambda: Recall(view, forests=self._forests()).ask(request.question, **asked))
         self._publish_answer(request.question, answer, response)
 
     async def _thought(self, call: Callable[[], Any]) -> Any:

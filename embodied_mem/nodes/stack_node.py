@@ -21,6 +21,7 @@ from rclpy.node import Node
 from embodied_mem.errors import BadInputError
 from embodied_mem.nodes import diagnostics, qos
 from embodied_mem.nodes.base import MemoryNode
+from embodied_mem.nodes.forest_node import ForestNode
 from embodied_mem.nodes.parameters import declare
 from embodied_mem.nodes.perception_node import PerceptionNode
 from embodied_mem.nodes.recall_node import RecallNode
@@ -39,7 +40,7 @@ class StackNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("stack", **kwargs)
-        self.held: dict[str, MemoryNode] = {}
+        self.held: dict[str, Any] = {}
         try:
             self.parameters = declare(self, StackSettings)
             self._hold(self.parameters.nodes, kwargs)
@@ -74,7 +75,10 @@ class StackNode(Node):
         if name == "record":
             return RecordNode(**kwargs)
         if name == "recall":
-            return RecallNode(memory=None if record is None else lambda: record.memory, **kwargs)
+            forests = (lambda: self.held["forest"].forests) if "forest" in self.parameters.nodes else None
+            return RecallNode(memory=None if record is None else lambda: record.memory, forests=forests, **kwargs)
+        if name == "forest":
+            return ForestNode(memory=None if record is None else lambda: record.memory, **kwargs)
         if name == "perception":
             return PerceptionNode(deliver=None if record is None else record.observe, **kwargs)
         if name == "spatial":

@@ -21,7 +21,8 @@ from packaging.utils import canonicalize_name
 import embodied_mem
 
 ROOT = Path(__file__).resolve().parents[2]
-NODES = ["manager_node", "perception_node", "recall_node", "record_node", "sim_node", "spatial_node", "stack_node"]
+NODES = ["forest_node", "manager_node", "perception_node", "recall_node", "record_node", "sim_node", "spatial_node"]
+NODES += ["stack_node"]
 OPTIONAL = [
     "rclpy",
     "embodied_mem_msgs",

@@ -28,20 +28,20 @@ def memory_markers(index: RecordIndex, frame: str, stamp: Time) -> MarkerArray:
     newest = np.argsort(found.last_seen_ns, kind="stable")[-MOST:]
     centers = found.center[newest]
     names = [found.names[code] for code in found.label[newest].tolist()]
-    poses = _list_marker(Marker.POINTS, "records", frame, stamp, _sensor_positions(index), 0.05, color("record"))
-    things = _list_marker(Marker.SPHERE_LIST, "detections", frame, stamp, centers, 0.12, color("thing"))
+    poses = marker_list(Marker.POINTS, "records", frame, stamp, _sensor_positions(index), 0.05, color("record"))
+    things = marker_list(Marker.SPHERE_LIST, "detections", frame, stamp, centers, 0.12, color("thing"))
     things.colors = [color(name) for name in names]
     last = {name: i for i, name in enumerate(names)}  # the newest of each label bears its name
     texts = [
-        _text("labels", number, frame, stamp, centers[i] + (0.0, 0.0, 0.2), name)
+        marker_text("labels", number, frame, stamp, centers[i] + (0.0, 0.0, 0.2), name)
         for number, (name, i) in enumerate(last.items())
     ]
-    return MarkerArray(markers=[_clear(frame, stamp), poses, things, *texts])
+    return MarkerArray(markers=[markers_cleared(frame, stamp), poses, things, *texts])
 
 
 def answer_markers(answer: Any, frame: str, stamp: Time) -> MarkerArray:
     """An Answer message: the thing as a box with the sentence above it, and lines from the records it rests on."""
-    markers = [_clear(frame, stamp)]
+    markers = [markers_cleared(frame, stamp)]
     points: list[Point] = []
     for item in answer.evidence[:50]:
         points += [item.pose.position, item.position]
@@ -55,7 +55,7 @@ def answer_markers(answer: Any, frame: str, stamp: Time) -> MarkerArray:
         box.scale = extent(np.maximum(size, 0.1))
         place = answer.pose.pose.position
         above = (place.x, place.y, place.z + max(answer.extent.z, 0.1) / 2 + 0.3)
-        markers += [_head(box, frame, stamp), _text("sentence", 0, frame, stamp, above, answer.sentence)]
+        markers += [_head(box, frame, stamp), marker_text("sentence", 0, frame, stamp, above, answer.sentence)]
     return MarkerArray(markers=markers)
 
 
@@ -75,9 +75,10 @@ def _sensor_positions(index: RecordIndex) -> NDArray[np.float64]:
         return np.array(index.table.positions.data[rows[-MOST:]])
 
 
-def _list_marker(
+def marker_list(
     kind: int, namespace: str, frame: str, stamp: Time, places: NDArray[np.float64], size: float, tint: ColorRGBA
 ) -> Marker:
+    """Places (n, 3) in metres as one marker; without any, what was shown is taken away."""
     marker = Marker(ns=namespace, type=kind, scale=extent((size, size, size)), color=tint)
     marker.pose = make_pose((0, 0, 0), _UPRIGHT)
     marker.points = [Point(x=x, y=y, z=z) for x, y, z in places.tolist()]
@@ -86,7 +87,8 @@ def _list_marker(
     return _head(marker, frame, stamp)
 
 
-def _text(namespace: str, number: int, frame: str, stamp: Time, place: Sequence[float], words: str) -> Marker:
+def marker_text(namespace: str, number: int, frame: str, stamp: Time, place: Sequence[float], words: str) -> Marker:
+    """Words that face whoever looks."""
     marker = Marker(ns=namespace, id=number, type=Marker.TEXT_VIEW_FACING, text=words, color=ColorRGBA(a=1.0))
     marker.color.r = marker.color.g = marker.color.b = 1.0
     marker.scale.z = 0.18
@@ -95,7 +97,8 @@ def _text(namespace: str, number: int, frame: str, stamp: Time, place: Sequence[
     return _head(marker, frame, stamp)
 
 
-def _clear(frame: str, stamp: Time) -> Marker:
+def markers_cleared(frame: str, stamp: Time) -> Marker:
+    """Takes away what was shown before."""
     return _head(Marker(action=Marker.DELETEALL), frame, stamp)
 
 
