@@ -185,8 +185,9 @@ def read_only(folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def through_services(folder: Path, seconds: float) -> tuple[Ledger, list[str]]:
-    from bench.ros import private_domain, running
+    from bench.ros import running
     from embodied_mem.nodes.client import MemoryClient
+    from embodied_mem.nodes.private_domain import private_domain
 
     ledger = Ledger()
     given = {"record": {"memory": str(folder / "memory"), "embedder": "hashing"}, "recall": {"embedder": "hashing"}}

@@ -143,7 +143,7 @@ def killed_writers(report: Report, size: Size) -> None:
 def killed_nodes(size: Size) -> kills.Kills:
     """Part 1, through the record node. Raises ImportError without ROS 2."""
     from bench.faults.kills_node import kill_nodes
-    from bench.ros import private_domain
+    from embodied_mem.nodes.private_domain import private_domain
 
     def progress(number: int) -> None:
         if number % 20 == 0:

@@ -8,7 +8,6 @@ at which another process has the Record. The log is on disk. Nothing else than t
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -25,8 +24,9 @@ from numpy.typing import NDArray
 
 from bench.harness import Options, Report, Timing, measure, parse
 from embodied_mem.inference.select import default_embedder
+from embodied_mem.nodes.private_domain import private_domain
 from embodied_mem.nodes.stack import stack
-from embodied_mem.nodes.supervisor import Supervisor, transport_environment
+from embodied_mem.nodes.supervisor import Supervisor
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.observation import Detections, Observation
 
@@ -51,18 +51,6 @@ class Size:
 
 QUICK = Size(2_000, 100, 100)
 FULL = Size(10_000, 1_500, 600)
-
-
-@contextmanager
-def private_domain() -> Iterator[None]:
-    """A ROS domain of this machine alone; also for the processes started from here."""
-    domain = random.SystemRandom().randint(1, 101)
-    os.environ |= {
-        "ROS_DOMAIN_ID": str(domain),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        **transport_environment(),
-    }
-    yield
 
 
 def caption(rng: np.random.Generator) -> str:

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from bench.harness import ROOT, Options, Report, parse
-from bench.ros import Records, cpu_s, private_domain, running
+from bench.ros import Records, cpu_s, running
 from bench.soak_camera import CLASSES
+from embodied_mem.nodes.private_domain import private_domain
 from embodied_mem.nodes.stack import stack
 from embodied_mem.nodes.supervisor import Supervisor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.domain import Domain
+from embodied_mem.nodes.private_domain import Domain
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 pytest.importorskip("embodied_mem_msgs", reason="the interfaces are not installed: run `make setup`")
 
 from bench.faults.kills_node import kill_nodes
-from tests.domain import Domain
+from embodied_mem.nodes.private_domain import Domain
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.client import MemoryClient
-from tests.domain import Domain
+from embodied_mem.nodes.private_domain import Domain
 
 TIMEOUT_S = 15.0
 T = TypeVar("T")

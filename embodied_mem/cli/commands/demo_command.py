@@ -50,7 +50,8 @@ def _run(args: argparse.Namespace, console: Console, folder: Path) -> int:
 
     from embodied_mem.cli.demo.outcome import write_outcome
     from embodied_mem.cli.demo.quiz import ask_all, asked_lines
-    from embodied_mem.cli.demo.run import NODES, drive, private_domain, running_nodes
+    from embodied_mem.cli.demo.run import NODES, drive, running_nodes
+    from embodied_mem.nodes.private_domain import private_domain
 
     began = time.monotonic()
     with private_domain(args.domain) as domain:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from embodied_mem.cli.console import Console
 from embodied_mem.cli.simulated import simulated_parameters
 from embodied_mem.errors import UnavailableError
 from embodied_mem.nodes.stack import stack
-from embodied_mem.nodes.supervisor import Supervisor, transport_environment
+from embodied_mem.nodes.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from embodied_mem.nodes.onlooking import Watcher
@@ -39,23 +38,6 @@ class Drive:
     restarts: dict[str, int] = field(default_factory=dict)
     phases: list[tuple[str, float]] = field(default_factory=list)
     health: dict[str, dict[str, str]] = field(default_factory=dict)
-
-
-@contextmanager
-def private_domain(domain: int | None) -> Iterator[int]:
-    """A ROS domain of this machine alone, so that no robot nearby hears the demo; the environment is put back."""
-    chosen = domain if domain is not None else random.SystemRandom().randint(1, 101)
-    changes = {"ROS_DOMAIN_ID": str(chosen), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", **transport_environment()}
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield chosen
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextmanager
