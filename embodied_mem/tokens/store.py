@@ -136,6 +136,13 @@ class TokenStore(Columnar):
             if self._wasted > max(len(self.arena) // 2, 1 << 16):
                 self.compact()
 
+    def writable(self, elements: IntArray) -> NDArray[np.bool_]:
+        """(n,) whether these can be written on: not where the newest segment has room, but was folded."""
+        with self.lock:
+            newest = self.newest.data[elements]
+            starts = np.append(self.starts.data, 0)[newest]  # -1: the one that was appended
+            return np.asarray((self.ages.data[elements] % SEGMENT == 0) | (starts != _FOLDED))
+
     def recent(self, element: int, k: int) -> Recalled:
         """The k latest writes of an element, or as many as its chain has. Raises NotFoundError, StorageError."""
         weights = self.codec.weights
