@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from embodied_mem_msgs.srv import FollowInstruction, GoalNear, PlanRoute
 from numpy.typing import NDArray
 
-from embodied_mem.errors import BadInputError, UnreachableError
+from embodied_mem.errors import BadInputError, NotFoundError, UnreachableError
 from embodied_mem.geometry import yaw_of
 from embodied_mem.instructions.guide import Guidance, guide, understood
 from embodied_mem.instructions.problem import Lengths
@@ -17,6 +18,7 @@ from embodied_mem.nodes.conversions.basics import make_pose, ns_to_stamp, point
 from embodied_mem.nodes.spatial_requests import evidence_of, start_of, view_of
 from embodied_mem.recall import going
 from embodied_mem.records.query import Query
+from embodied_mem.topology.free_paths import FreePath
 from embodied_mem.topology.goal_near import NearSettings, Target
 from embodied_mem.topology.routes import Route, ToLandmark, ToPosition, along
 from embodied_mem.topology.view import ToRecord
@@ -24,6 +26,7 @@ from embodied_mem.topology.view import ToRecord
 if TYPE_CHECKING:
     from embodied_mem.nodes.spatial_node import SpatialNode
     from embodied_mem.nodes.spatial_view import SpatialView
+    from embodied_mem.octree.tree import Octree
 
 _MOST_ROUTES = 10
 _MOST_DRIVEN = 1000
@@ -45,15 +48,24 @@ class RouteServices:
         if not 1 <= request.routes <= _MOST_ROUTES:
             raise BadInputError(f"{request.routes} routes were asked for: between 1 and {_MOST_ROUTES} can be had.")
         start = ToPosition(start_of(view, request, map_id), map_id)
-        try:
+        space = _space(view, map_id)
+
+        def find() -> tuple[list[Route], list[tuple[FreePath, str]]]:
             going.require_known(view.places, start.position, map_id)
             routes = _routes(view, start, goal, request.routes)
+            return routes, [self._path(space, route) for route in routes]
+
+        try:
+            routes, paths = await self._node.thought(find)
         except UnreachableError as error:
             response.found, response.reason = False, str(error)
             return
         graph, stamp = view.places.graph, self._node.now_ns()
-        response.found, response.reason = True, _why(routes[0], goal)
-        response.routes = [places.route_msg(graph, route, self._node.frame, stamp) for route in routes]
+        response.found, response.reason = True, _why(routes[0], goal) + paths[0][1]
+        response.routes = [
+            places.route_msg(graph, route, self._node.frame, stamp, path)
+            for route, (path, _) in zip(routes, paths, strict=True)
+        ]
         response.evidence = evidence_of(view, map_id, _records_of(view, routes[0], goal))
 
     async def _goal_near(self, request: Any, response: Any) -> None:
@@ -108,25 +120,31 @@ class RouteServices:
         driven = driven if len(driven) or robot is None else robot[0][None]
         heading = request.heading if request.use_heading or robot is None else robot[1]
 
-        def find() -> Guidance:
-            return guide(
-                view.places.graph, map_id, instruction, driven, heading, now_ns=self._node.now_ns(),
+        space, graph = _space(view, map_id), view.places.graph
+
+        def find() -> tuple[Guidance, Route, tuple[FreePath, str]]:
+            found = guide(
+                graph, map_id, instruction, driven, heading, now_ns=self._node.now_ns(),
                 lengths=Lengths(request.min_places, longest), least_sure=request.least_sure,
             )  # fmt: skip
+            route = along(graph, found.places)
+            return found, route, self._path(space, route)
 
         try:
-            found = await self._node.thought(find)
+            found, route, (path, unknown) = await self._node.thought(find)
         except UnreachableError as error:
             response.found, response.reason = False, str(error)
             return
-        graph = view.places.graph
-        route = along(graph, found.places)
-        response.found, response.reason, response.confidence = True, found.why, found.confidence
-        response.route = places.route_msg(graph, route, self._node.frame, self._node.now_ns())
+        response.found, response.reason, response.confidence = True, found.why + unknown, found.confidence
+        response.route = places.route_msg(graph, route, self._node.frame, self._node.now_ns(), path)
         records = graph.place(int(found.places[-1])).records[-_EVIDENCE:]
         response.evidence = evidence_of(view, map_id, records.tolist())
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _path(self, space: Octree | None, route: Route) -> tuple[FreePath, str]:
+        p = self._node.parameters
+        return going.path_of(space, route, z_min=p.grid_min_z, z_max=p.grid_max_z, radius=p.robot_radius)
 
     def _fill_goal(
         self, view: SpatialView, map_id: str, response: Any, sought: going.Sought, found: going.Going
@@ -138,8 +156,7 @@ class RouteServices:
             message.header.stamp, message.header.frame_id = ns_to_stamp(stamp), self._node.frame
         response.goal.pose = make_pose(pose.position, pose.orientation)
         response.target.point = point(sought.target.center)
-        if found.route is not None:
-            response.route = places.route_msg(view.places.graph, found.route, self._node.frame, stamp)
+        response.route = places.route_msg(view.places.graph, found.route, self._node.frame, stamp, found.path)
         response.evidence = evidence_of(view, map_id, sought.records)
 
 
@@ -149,7 +166,17 @@ def _routes(view: SpatialView, start: ToPosition, goal: Any, count: int) -> list
         if count == 1:
             return [first]
         goal = int(first.places[-1])
+        others = view.places.router.alternatives(start, goal, count)
+        return [replace(route, landmark=first.landmark, after=first.after) for route in others]
     return view.places.router.alternatives(start, goal, count)
+
+
+def _space(view: SpatialView, map_id: str) -> Octree | None:
+    """The map of free space, None where there is none yet."""
+    try:
+        return view.occupancy.map(map_id)
+    except NotFoundError:
+        return None
 
 
 def _why(route: Route, goal: Any) -> str:

@@ -119,6 +119,9 @@ class SpatialSettings:
         0.85, "Cosine of what was remembered there and here from which it is the same place.", low=-1.0, high=1.0
     )
     landmark_score: float = parameter(0.35, "Detections with a lower score are no landmarks.", low=0.0, high=1.0)
+    robot_radius: float = parameter(
+        0.25, "Metres that paths keep from what stands between grid_min_z and grid_max_z, where that can be.", low=0.0
+    )
     nearby_entries: int = parameter(256, "Records that short-term memory holds.", low=1, high=100_000)
     nearby_half_life: float = parameter(120.0, "Seconds after which a use of one of them counts half.", above=0.0)
     nearby_radius: float = parameter(10.0, "Metres around the robot that recall_nearby asks for.", above=0.0)

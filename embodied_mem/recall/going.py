@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from embodied_mem.octree.view import OccupancyView
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import RecordView
+from embodied_mem.topology.free_paths import FreePath, through_free_space
 from embodied_mem.topology.goal_near import Entrance, FreeSpace, GoalNear, NearPose, NearSettings, Target, entrances
 from embodied_mem.topology.routes import Route, ToPosition
 from embodied_mem.topology.view import TopologyView
@@ -34,10 +36,14 @@ class Sought:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Going:
-    """A pose near the target, and the way to the place from which it is reached (None: it is reached directly)."""
+    """A pose near the target, and the way to the place from which it is reached (None: it is reached directly).
+
+    path  from the start over the route's places to the pose, along free space
+    """
 
     pose: NearPose
     route: Route | None
+    path: FreePath
 
     @property
     def why(self) -> str:
@@ -121,12 +127,34 @@ def go_to(
         ways = router.distances(ToPosition(start, map_id))[mine]
         doors += entrances(graph.positions.data[mine], ways, sought.target)
     pose = GoalNear(space, settings).find(sought.target, doors, floor=floor)
-    if not len(mine):
-        return Going(pose, None)
-    try:
-        return Going(pose, router.route(ToPosition(start, map_id), ToPosition(pose.position, map_id)))
-    except UnreachableError:  # it is reached through free space alone
-        return Going(pose, None)
+    route = None
+    if len(mine):
+        with suppress(UnreachableError):  # then it is reached through free space alone
+            route = router.route(ToPosition(start, map_id), ToPosition(pose.position, map_id))
+    between = np.zeros((0, 3)) if route is None else route.points
+    path = through_free_space(
+        space, np.vstack([start, between, pose.position]), z_min=floor + settings.step, z_max=floor + settings.height,
+        radius=settings.radius,
+    )  # fmt: skip
+    return Going(pose, route, path)
+
+
+def path_of(
+    space: FreeSpace | None, route: Route, *, z_min: float, z_max: float, radius: float
+) -> tuple[FreePath, str]:
+    """The path of a route along what is free between two heights, and a sentence about what of it is not known to be.
+
+    space: None where nobody has looked; then places are joined by straight lines.
+    """
+    if space is None:
+        return FreePath(
+            route.points, np.zeros(max(len(route) - 1, 0), dtype=bool)
+        ), " Nobody has looked for free space."
+    path = through_free_space(space, route.points, z_min=z_min, z_max=z_max, radius=radius)
+    unknown = int((~path.free).sum())
+    if not unknown:
+        return path, ""
+    return path, f" {unknown} of its {len(path.free)} lines are not known to be free."
 
 
 def _xy(center: FloatArray) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from embodied_mem.errors import NotFoundError
 from embodied_mem.recall import going
 from embodied_mem.records.memory import RecordMemory
@@ -40,8 +38,6 @@ def way_to_answer(memory: RecordMemory, asked: Sequence[Asked]) -> Way | None:
             way = going.go_to(tree, places, sought, start, NearSettings(), map_id=memory.map_id)
         except NotFoundError:
             continue  # nobody can stand near it
-        between = np.zeros((0, 3)) if way.route is None else way.route.points
         words = "" if way.route is None else in_words(places.graph, way.route)
-        points = np.vstack([start, between, way.pose.position])
-        return Way(number, points, way.pose.heading, f"{way.why} {words}".strip())
+        return Way(number, way.path.points, way.pose.heading, f"{way.why} {words}".strip())
     return None

@@ -69,9 +69,14 @@ class Route:
     @property
     def orientations(self) -> FloatArray:
         """(k, 4) quaternions x, y, z, w: at each place toward the next, at the last as on the way to it."""
-        along = np.diff(self.points[:, :2], axis=0)
-        yaws = np.arctan2(along[:, 1], along[:, 0])
-        return quaternion_from_yaw(np.append(yaws, yaws[-1:]) if len(yaws) else np.zeros(1))
+        return orientations_along(self.points)
+
+
+def orientations_along(line: FloatArray) -> FloatArray:
+    """(k, 4) quaternions x, y, z, w for points (k, 3): at each toward the next, at the last as on the way to it."""
+    steps = np.diff(line[:, :2], axis=0)
+    yaws = np.arctan2(steps[:, 1], steps[:, 0])
+    return quaternion_from_yaw(np.append(yaws, yaws[-1:]) if len(yaws) else np.zeros(1))
 
 
 def along(graph: PlaceGraph, places: ArrayLike) -> Route:

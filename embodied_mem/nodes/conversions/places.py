@@ -17,8 +17,9 @@ from std_msgs.msg import Header
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.nodes.conversions.basics import make_pose, ns_to_stamp, point, typed_array, vector3
+from embodied_mem.topology.free_paths import FreePath
 from embodied_mem.topology.graph import FOR_EVER, OPEN, Edge, Place, PlaceGraph
-from embodied_mem.topology.routes import Route, ToLandmark, ToPosition
+from embodied_mem.topology.routes import Route, ToLandmark, ToPosition, orientations_along
 from embodied_mem.topology.view import ToRecord
 from embodied_mem.topology.words import in_words
 
@@ -58,16 +59,20 @@ def one_of(named: dict[str, bool]) -> str:
     return chosen[0]
 
 
-def route_msg(graph: PlaceGraph, route: Route, frame: str, stamp_ns: int) -> RouteMsg:
-    """A route, and what to do on it in words."""
-    stamp = ns_to_stamp(stamp_ns)
-    path = Path(header=Header(stamp=stamp, frame_id=frame))
-    path.poses = [
-        PoseStamped(header=path.header, pose=make_pose(position, turn))
-        for position, turn in zip(route.points, route.orientations, strict=True)
+def route_msg(
+    graph: PlaceGraph, route: Route | None, frame: str, stamp_ns: int, path: FreePath | None = None
+) -> RouteMsg:
+    """A route, and what to do on it in words. `path`: as it is driven; else straight from place to place."""
+    line = path.points if path is not None else route.points if route is not None else np.zeros((0, 3))
+    message = RouteMsg(path=Path(header=Header(stamp=ns_to_stamp(stamp_ns), frame_id=frame)))
+    message.path.poses = [
+        PoseStamped(header=message.path.header, pose=make_pose(position, turn))
+        for position, turn in zip(line, orientations_along(line)[: len(line)], strict=True)
     ]
-    places = typed_array("q", route.places)
-    return RouteMsg(path=path, length=route.length, places=places, instructions=in_words(graph, route))
+    message.length = path.length if path is not None else route.length if route is not None else 0.0
+    if route is not None:
+        message.places, message.instructions = typed_array("q", route.places), in_words(graph, route)
+    return message
 
 
 def place_msg(place: Place, score: float = 0.0) -> PlaceMsg:
