@@ -37,13 +37,13 @@ class Layer(nn.Module):
     def forward(self, asked: Any, tokens: Any, chunks: Any, flat: Any, shape: ReaderShape) -> tuple[Any, Any]:
         """asked (B, Q, W), tokens (B, T, W), chunks (B, T, C) one-hot, flat (B, Q) -> asked, attention (B, Q, T)."""
         query = asked @ self.query
-        logits = query @ (tokens @ self.key).transpose(1, 2)
+        logits = query @ self.key.T @ tokens.transpose(1, 2)  # the key projection taken into the question: less work
         if shape.reads == FLAT:
             attention = torch.softmax(logits, dim=-1)
         else:
             counts = chunks.sum(dim=1)
             means = chunks.transpose(1, 2) @ tokens / counts.clamp(min=1)[..., None]
-            coarse = query @ (means @ self.chunk).transpose(1, 2)
+            coarse = query @ self.chunk.T @ means.transpose(1, 2)
             coarse = coarse.masked_fill(counts[:, None] == 0, -torch.inf)
             top, which = coarse.topk(min(shape.top, coarse.shape[-1]), dim=-1)  # (B, Q, k)
             inside = torch.take_along_dim(
@@ -53,7 +53,7 @@ class Layer(nn.Module):
             attention = (torch.softmax(top, dim=-1)[..., None] * fine).sum(dim=2)
             if shape.flat_kinds:
                 attention = torch.where(flat[..., None], torch.softmax(logits, dim=-1), attention)
-        asked = asked + attention @ (tokens @ self.value) @ self.out
+        asked = asked + attention @ tokens @ self.value @ self.out
         return asked + F.gelu(asked @ self.into + self.bias, approximate="tanh") @ self.back, attention
 
 

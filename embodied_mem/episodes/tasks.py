@@ -24,7 +24,7 @@ MIXED = ("recent", "early", "rare", "home")  # what a mixed episode asks for
 _NOISE = 0.5  # of an observation, relative to the length of its code
 _MOVES = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
 _FAR, _LATE, _OFTEN = 60, 2000, 12  # how far a map's origin, a first step and a first visit may lie from 0
-_TICKS = 8  # of the clock that a step may take
+TICKS = 8  # of the clock that a step may take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +56,11 @@ class Batch:
 
 def rooms_batch(
     rng: np.random.Generator, size: int, *, steps: int = 48, side: int = 3, questions: int = 8,
-    kinds: tuple[int, ...] = (HAPPENED,), park: int = 0,
+    kinds: tuple[int, ...] = (HAPPENED,), park: int = 0, ticks: int = TICKS,
 ) -> Batch:  # fmt: skip
     """Walks of `steps` steps through side x side rooms, then a long stay of `park` steps where they end.
 
+    ticks  that the clock may advance in a step, at most; one number for each life
     HAPPENED asks what happened on the last visit to a room, AGO some visits before; WHERE, in which room an event
     happened last; NEXT, which room came after the last visit to a room that was left.
     """
@@ -68,7 +69,7 @@ def rooms_batch(
     actions = np.concatenate([actions, np.zeros((size, park), dtype=np.int64)], axis=1)
     places = cells[..., 0] * side + cells[..., 1]
     entered = np.concatenate([np.ones((size, 1), dtype=bool), places[:, 1:] != places[:, :-1]], axis=1)
-    return _asked(rng, places, entered, actions, side, questions, kinds)
+    return _asked(rng, places, entered, actions, side, questions, kinds, ticks)
 
 
 def mixed_batch(rng: np.random.Generator, size: int, *, steps: int = 18, side: int = 3, questions: int = 1) -> Batch:
@@ -93,7 +94,7 @@ def mixed_batch(rng: np.random.Generator, size: int, *, steps: int = 18, side: i
     wanted = np.where((context == MIXED.index("home"))[:, None], of_home, wanted)
     wanted = np.where((context == MIXED.index("rare"))[:, None], of_others, wanted)
     entered = np.ones((size, steps), dtype=bool)
-    events, codes, memories, stays = _lived(rng, places, entered, np.zeros((size, steps), dtype=np.int64), where)
+    events, codes, memories, stays = _lived(rng, places, entered, np.zeros((size, steps), dtype=np.int64), where, TICKS)
     rows = np.arange(size)[:, None]
     asked = Moments(
         np.zeros((size, questions, CODE), dtype=np.float32), _now(memories, questions),
@@ -129,6 +130,7 @@ def _lived(
     entered: NDArray[np.bool_],
     actions: IntArray,
     rooms: NDArray[np.float64],
+    ticks: int,
 ) -> tuple[IntArray, FloatArray, Moments, IntArray]:
     """Events (B, T) by step, their codes, the moments, and the number of the stay (B, T)."""
     size, steps = places.shape
@@ -144,7 +146,7 @@ def _lived(
         visits[:, step] = counts[rows, places[:, step]]
     visits += rng.integers(_OFTEN, size=(size, 1))
     cells = rooms[places]
-    numbers = np.arange(steps) * rng.integers(1, _TICKS + 1, size=(size, 1)) + rng.integers(_LATE, size=(size, 1))
+    numbers = np.arange(steps) * rng.integers(1, ticks + 1, size=(size, 1)) + rng.integers(_LATE, size=(size, 1))
     memories = Moments(layer_norm(codes[events] + noise), numbers, cells, _origins(cells, entered), visits, actions)
     return events, codes, memories, stays
 
@@ -170,12 +172,12 @@ def _rooms(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
 
 def _asked(
     rng: np.random.Generator, places: IntArray, entered: NDArray[np.bool_], actions: IntArray, side: int, count: int,
-    kinds: tuple[int, ...],
+    kinds: tuple[int, ...], ticks: int,
 ) -> Batch:  # fmt: skip
     """The batch of a life, with questions whose answers are read off it."""
     size = len(places)
     rooms = _rooms(rng, side)
-    events, codes, memories, stays = _lived(rng, places, entered, actions, rooms)
+    events, codes, memories, stays = _lived(rng, places, entered, actions, rooms, ticks)
     shape = (size, count)
     kind = np.asarray(kinds)[rng.integers(len(kinds), size=shape)]
     draws = rng.random((*shape, 2))
