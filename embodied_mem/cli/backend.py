@@ -36,6 +36,16 @@ class Backend(Protocol):
 
     def goto(self, label: str, *, start: tuple[float, ...] | None, map_id: str, radius: float, eye: float) -> Shape: ...
 
+    def describe(
+        self,
+        question: str,
+        where: Where,
+        *,
+        against: tuple[float, ...] | None,
+        robot: tuple[float, ...] | None,
+        areas: int,
+    ) -> Shape: ...
+
     def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape: ...
 
     def undo(self, command_seq: int | None) -> Shape: ...

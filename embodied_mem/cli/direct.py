@@ -10,7 +10,7 @@ from typing import Any
 from embodied_mem.cli.console import Console
 from embodied_mem.cli.embedding import DeferredEmbedder
 from embodied_mem.cli.filters import Where
-from embodied_mem.cli.shape import Shape, answer_shape, hit_shape
+from embodied_mem.cli.shape import Shape, answer_shape, described_shape, hit_shape
 from embodied_mem.errors import BadInputError, UnreachableError
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
@@ -85,6 +85,30 @@ class DirectBackend:
             "instructions": in_words(places.graph, found.route) if found.route and len(found.route) > 1 else "",
             "evidence": list(sought.records),
         }
+
+    def describe(
+        self,
+        question: str,
+        where: Where,
+        *,
+        against: tuple[float, ...] | None,
+        robot: tuple[float, ...] | None,
+        areas: int,
+    ) -> Shape:
+        from dataclasses import replace
+
+        import numpy as np
+
+        from embodied_mem.recall.forests import Forests
+        from embodied_mem.recall.regions import Regions
+
+        query = self._typed(where)
+        other = None if against is None else replace(query, center=np.array(against))
+        here = None if robot is None else np.array(robot)
+        told = Regions(self.memory, Forests()).describe(question, query, other, robot=here, areas=areas)
+        seqs = told.evidence[:_SAMPLE]
+        hits = self.memory.query(Query(seqs=seqs, map_id=query.map_id, k=len(seqs))).hits if seqs else []
+        return described_shape(told, [hit_shape(hit) for hit in hits])
 
     def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape:
         if not seqs and where.empty:

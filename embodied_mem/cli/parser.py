@@ -22,6 +22,7 @@ COMMANDS = (
     "query",
     "locate",
     "goto",
+    "describe",
     "records",
     "replay",
     "import",

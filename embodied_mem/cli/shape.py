@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from embodied_mem.forest.regions import Described
     from embodied_mem.recall.answer import Answer, Evidence
     from embodied_mem.records.observation import Record
     from embodied_mem.records.query import Hit
@@ -165,6 +166,34 @@ def evidence_shape(item: Evidence) -> Shape:
         "age_s": float(item.age_s),
         "caption": item.caption,
         "labels": list(item.labels),
+    }
+
+
+def described_shape(told: Described, evidence: list[Shape]) -> Shape:
+    """What is said of a region, with the areas that it is about."""
+    return {
+        "found": told.found,
+        "reason": told.reason,
+        "sentences": [sentence_shape(item.kind, item.text, item.evidence) for item in told.sentences],
+        "areas": [area_shape(area.summary, area.summary.center, area.share) for area in told.areas],
+        "evidence": evidence,
+    }
+
+
+def sentence_shape(kind: str, text: str, records: Iterable[int]) -> Shape:
+    """One sentence and the numbers of the records that it rests on."""
+    return {"kind": kind, "text": text, "records": [int(seq) for seq in records]}
+
+
+def area_shape(summary: Any, center: Iterable[float], share: float) -> Shape:
+    """An area, from the core (Summary) or from a node (SummaryNode)."""
+    return {
+        "name": summary.name,
+        "records": int(summary.records),
+        "center": [float(value) for value in center],
+        "share": round(float(share), 6),
+        "map_id": summary.map_id,
+        "source": summary.source,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from embodied_mem.cli.console import Console
 from embodied_mem.cli.filters import Where
-from embodied_mem.cli.shape import Shape, answer_shape, evidence_shape
+from embodied_mem.cli.shape import Shape, answer_shape, area_shape, evidence_shape, sentence_shape
 from embodied_mem.errors import BadInputError, RefusedError, UnavailableError
 from embodied_mem.records.memory import Admitted
 from embodied_mem.records.observation import Observation
@@ -61,6 +61,33 @@ class NodesBackend:
             "target": [target.x, target.y, target.z],
             "instructions": response.route.instructions if len(response.route.places) > 1 else "",
             "evidence": [int(item.seq) for item in response.evidence],
+        }
+
+    def describe(
+        self,
+        question: str,
+        where: Where,
+        *,
+        against: tuple[float, ...] | None,
+        robot: tuple[float, ...] | None,
+        areas: int,
+    ) -> Shape:
+        from embodied_mem.nodes.conversions.results import evidence_of
+
+        response = self._client.describe(
+            question, against=against, robot=robot, areas=areas, when=where.when, **_restrictions(where)
+        )
+        return {
+            "found": bool(response.found),
+            "reason": response.reason,
+            "sentences": [
+                sentence_shape(sentence.kind, sentence.text, sentence.records) for sentence in response.sentences
+            ],
+            "areas": [
+                area_shape(area, (area.center.x, area.center.y, area.center.z), share)
+                for area, share in zip(response.areas, response.shares, strict=True)
+            ],
+            "evidence": [evidence_shape(evidence_of(item)) for item in response.evidence],
         }
 
     def forget(self, seqs: tuple[int, ...], where: Where, *, dry_run: bool) -> Shape:

@@ -24,6 +24,7 @@ import rclpy
 from embodied_mem_msgs.srv import (
     Ask,
     Correct,
+    Describe,
     Forget,
     GetRecords,
     GoalNear,
@@ -246,6 +247,33 @@ class MemoryClient:
             request.robot = PoseStamped(pose=make_pose(*robot))
             request.robot.header.frame_id = "map"
         return answer_of(self.call(Ask, "ask", request).answer)
+
+    def describe(
+        self,
+        question: str = "",
+        *,
+        against: ArrayLike | None = None,
+        robot: ArrayLike | None = None,
+        areas: int = 3,
+        when: str = "",
+        **restrictions: Any,
+    ) -> Any:
+        """What a region is like, or the answer to a question about one: the response of Describe.
+
+        restrictions are those of `query`; against (3,): compare with the same region around this point; robot (3,):
+        where "here" is
+        """
+        query = Query(**restrictions)
+        request = Describe.Request(
+            question=question, area=filter_from_query(query, when), areas=areas, read_to=self.wrote
+        )
+        if against is not None:
+            request.use_other, request.other = True, filter_from_query(query, when)
+            request.other.center = point(against)
+        if robot is not None:
+            request.robot = PoseStamped(pose=make_pose(robot, _UPRIGHT))
+            request.robot.header.frame_id = "map"
+        return self.call(Describe, "describe", request)
 
     def entries(self, first: int = 1, limit: int = 256, *, blobs: bool = False) -> list[Entry]:
         """Entries of the log from number `first` on."""
