@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_mem.objects.evidence import SAME_PLACE, VOLUMES, WITHIN
 from embodied_mem.objects.fold import ObjectFold
 from embodied_mem.objects.fold_state import places
 from embodied_mem.objects.identity import Kin, Links, link
@@ -18,7 +19,6 @@ IntArray = NDArray[np.int64]
 _TRACE = 0.01  # probability of ever having been real from which a stay is told of at all
 _REAL = 0.5  # and from which it may be a part of a move
 _DOUBT = 0.5  # scores below are believed in less
-_SAME_PLACE, _WITHIN, _VOLUMES = 0.12, 0.25, 4.0  # where and how large one thing under two names is
 _FAR = 1.0  # metres within which a rival has its middle
 _RIVAL = 0.4  # share of the detections at a place from which a label stands
 _EVIDENCE = 64  # newest detections that are named
@@ -158,7 +158,7 @@ class Answers:
         return self._words.names[self._labels[held[0]]] if len(held) else ""
 
     def _shares(self, rows: IntArray) -> FloatArray:
-        """(n,) below 1 where another label was detected far more often at a thing's place, in its time."""
+        """(n,) below 1 where another label was detected far more often instead of it, at its place and in its time."""
         stays = self.state.stays
         x, y = stays.mean[self._rows, 0], stays.mean[self._rows, 1]
         rival = np.zeros(len(rows), dtype=np.int64)
@@ -169,10 +169,11 @@ class Answers:
             if not len(near):
                 continue
             own, size = stays.high[row] - stays.low[row], stays.high[near] - stays.low[near]
-            within = np.maximum(_WITHIN * np.maximum(own, size), _SAME_PLACE)
+            within = np.maximum(WITHIN * np.maximum(own, size), SAME_PLACE)
             close = (np.abs(stays.mean[near] - stays.mean[row]) <= within).all(axis=1)
             ratio = (size / np.maximum(own, 0.02)).prod(axis=1)
-            close &= (ratio > 1 / _VOLUMES) & (ratio < _VOLUMES)
+            close &= (ratio > 1 / VOLUMES) & (ratio < VOLUMES)
             rival[i] = stays.hits[near[close]].max(initial=0)
-        share = stays.hits[rows] / (stays.hits[rows] + rival)
+        # Where both were seen in the same frames they are two: nothing is taken for what is seen beside it.
+        share = np.maximum(stays.hits[rows] / (stays.hits[rows] + rival), stays.beside[rows] / stays.hits[rows])
         return np.where(share > _RIVAL, 1.0, share)

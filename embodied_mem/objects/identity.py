@@ -79,11 +79,10 @@ def _weights(kin: Kin) -> FloatArray:
     """(n, n) how well stay j goes on from stay i, 0 where it cannot."""
     gone = kin.left > _GONE
     follows = kin.last[:, None] <= kin.first[None] + _OVERLAP_NS
-    unseen = kin.looked[:, None] <= kin.first[None]  # nobody has looked whether the old one is still there
     # At a place that was seen empty something arrived; at one where nobody had looked, it may always have been.
     since = np.maximum(kin.first[None] - kin.last[:, None], 0) * 1e-9
     news = np.where(kin.empty[None] > 0, 1.0, 1 - np.exp(-kin.leaving * since))
-    out = np.where(follows & gone[:, None], 1.0, np.where(follows & unseen & ~gone[:, None], news, 0.0))
+    out = np.where(follows, np.where(gone[:, None], 1.0, news), 0.0)
     np.fill_diagonal(out, 0.0)
     if not kin.vectors:
         return out

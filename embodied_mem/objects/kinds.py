@@ -48,8 +48,11 @@ class KindTable:
         return other
 
     def hit_rate(self, model: SensorModel) -> FloatArray:
-        """(labels,) how often a thing that is there and in view is detected."""
-        return np.clip((self.hits + _LOOKS * model.hit) / (self.looks + _LOOKS), 0.3, 0.95)
+        """(labels,) how often a thing that is there and in view is detected: what is known of the detector, then of
+        the kind.
+        """
+        usual = (self.hits.sum() + _LOOKS * model.hit) / (self.looks.sum() + _LOOKS)
+        return np.clip((self.hits + _LOOKS * usual) / (self.looks + _LOOKS), 0.3, 0.95)
 
     def reach(self) -> FloatArray:
         """(labels,) metres within which a kind is recognised: where most of its detections were made."""

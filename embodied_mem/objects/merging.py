@@ -85,12 +85,15 @@ def merge(state: FoldState, trail: Trail, *, keep: int, lose: int) -> None:
     stays.weight[keep] = total
     if stays.belief[lose, HERE] > stays.belief[keep, HERE]:
         stays.belief[keep] = stays.belief[lose]
-    for label, vote in zip(stays.names[lose].tolist(), stays.votes[lose].tolist(), strict=True):
+    told = zip(*(getattr(stays, name)[lose].tolist() for name in ("names", "votes", "called")), strict=True)
+    for label, vote, called in told:
         if label == NONE:
             continue
         names = stays.names[keep].tolist()
         slot = names.index(label) if label in names else names.index(NONE) if NONE in names else NAMES - 1
-        stays.votes[keep, slot] = vote + (stays.votes[keep, slot] if names[slot] == label else 0.0)
+        known = names[slot] == label
+        stays.votes[keep, slot] = vote + (stays.votes[keep, slot] if known else 0.0)
+        stays.called[keep, slot] = min(called, stays.called[keep, slot]) if known else called
         stays.names[keep, slot] = label
     stays.settle(np.array([keep]))
     stays.first[keep] = min(stays.first[keep], stays.first[lose])
@@ -101,7 +104,7 @@ def merge(state: FoldState, trail: Trail, *, keep: int, lose: int) -> None:
     for name in ("last", "looked", "best"):
         column = getattr(stays, name)
         column[keep] = max(column[keep], column[lose])
-    for name in ("hits", "looks", "through", "score"):
+    for name in ("hits", "looks", "through", "score", "beside"):
         column = getattr(stays, name)
         column[keep] += column[lose]
     if lose in stays.vectors:

@@ -23,6 +23,7 @@ _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
     "weight": (np.float64, ()),  # how much the corners rest on
     "names": (np.int32, (NAMES,)),  # labels, NONE where there is none
     "votes": (np.float64, (NAMES,)),  # log-likelihood of each against the others
+    "called": (np.int64, (NAMES,)),  # ns, the first detection under each
     "main": (np.int64, ()),  # the likeliest label
     "origin": (np.int64, (2,)),  # the detection that began it: its record, and its place in it
     "belief": (np.float64, (3,)),  # probabilities that it is no thing, is here, was here and has gone
@@ -35,6 +36,7 @@ _COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
     "hits": (np.int32, ()),  # detections; looks: views that should have shown it
     "looks": (np.int32, ()),
     "through": (np.int32, ()),  # detections while depth passed through its place
+    "beside": (np.int32, ()),  # frames that showed it beside another kind of thing at nearly the same place
     "vain": (np.float64, ()),  # looks in vain since the last detection
     "strange": (np.int32, ()),  # detections under another name since the last under its own
     "score": (np.float64, ()),  # sum, and the best
@@ -60,6 +62,7 @@ class StayTable:
     weight: NDArray[np.float64]
     names: NDArray[np.int32]
     votes: NDArray[np.float64]
+    called: NDArray[np.int64]
     main: NDArray[np.int64]
     origin: NDArray[np.int64]
     belief: NDArray[np.float64]
@@ -72,6 +75,7 @@ class StayTable:
     hits: NDArray[np.int32]
     looks: NDArray[np.int32]
     through: NDArray[np.int32]
+    beside: NDArray[np.int32]
     vain: NDArray[np.float64]
     strange: NDArray[np.int32]
     score: NDArray[np.float64]
