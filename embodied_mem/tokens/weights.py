@@ -147,8 +147,9 @@ def untrained(
     latent   numbers kept of a vector: all of them as they are (None), or so many random directions of the seed
     """
     kept = dimension if latent is None else latent
+    token = min(token, kept)
     if not 0 < token <= kept <= dimension:
-        raise BadInputError(f"Tokens need 0 < token <= latent <= dimension; got {token}, {kept} and {dimension}.")
+        raise BadInputError(f"Tokens need 0 < token <= latent <= dimension; got {token}, {kept}, {dimension}.")
     if latent is None:
         down = np.eye(dimension)
     else:
