@@ -46,9 +46,9 @@ def make_world(settings: SimSettings) -> World:
     if settings.world == "street":
         if settings.drive == "cmd_vel":
             raise BadInputError("Streets are patrolled: set 'drive' to explore, or 'world' to house.")
-        from sim.street.simulator import load_street
+        from sim.street.simulator import PATROL, load_street
 
-        return load_street(settings.street, settings.seed)
+        return load_street(settings.street, settings.seed, settings.max_frames or PATROL)
     try:
         from sim.house.config import SimConfig
         from sim.house.simulator import HouseSimulator

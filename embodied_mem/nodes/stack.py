@@ -28,6 +28,7 @@ OF_THE_STREET: dict[str, Any] = {
     "reliability": "reliable",
     "mount": "0 0 1.5 0 0 0",
     "max_range": 45.0,
+    "clouds": False,  # there is depth of what was detected, and of nothing else
 }
 # By the simulator's `world`; config/worlds/ says the same to launch.
 OF_WORLDS = {"house": OF_THE_SIMULATOR, "frames": OF_RECORDED_FRAMES, "street": OF_THE_STREET}

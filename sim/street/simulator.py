@@ -28,6 +28,7 @@ from sim.street.navigator import Action, Navigator, State
 FloatArray = NDArray[np.float64]
 Panorama = Callable[[str, float], NDArray[np.uint8]]
 _EPOCH_NS = 1_500_000_000_000_000_000
+PATROL = 2_000  # nodes, unless somebody says otherwise
 _PERIOD_NS = 1_000_000_000  # about 9.5 m a second
 _WIDTH, _HEIGHT, _HALF_FOV = 320, 160, np.radians(60.0)
 _SIZE_M = 4.0  # of a landmark's front
@@ -81,7 +82,7 @@ class StreetSimulator:
         landmarks: Landmarks,
         *,
         seed: int = 0,
-        nodes: int = 2_000,
+        nodes: int = PATROL,
         noise: Noise | None = None,
         start: int | None = None,
         panorama: Panorama | None = None,
@@ -118,14 +119,18 @@ class StreetSimulator:
             raise BadInputError("The patrol is over: make a new StreetSimulator to drive on.")
         if self._index:
             self._advance()
-        frame = self._measure()
-        self._index += 1
-        return frame
+        return self.look()
 
     def act(self, action: Action) -> State:
         """Drive by hand: do one action of the navigator instead of patrolling on."""
         self.state = self.navigator.step(self.state, action)
         return self.state
+
+    def look(self) -> StreetFrame:
+        """What the sensors measure here and now, a second after the last time."""
+        frame = self._measure()
+        self._index += 1
+        return frame
 
     def _advance(self) -> None:
         g = self.graph
@@ -194,7 +199,7 @@ class StreetSimulator:
         return Boxes2D(tuple(labels), np.full(len(labels), 0.9), found), depth
 
 
-def load_street(folder: str | Path = "", seed: int = 0, nodes: int = 2_000) -> StreetSimulator:
+def load_street(folder: str | Path = "", seed: int = 0, nodes: int = PATROL) -> StreetSimulator:
     """A patrol in the city whose graph/ and osm/ lie in `folder`; "": see `street_folder`.
 
     Raises NotFoundError with what to do, BadInputError.
