@@ -1,4 +1,4 @@
-"""The .msg and .srv files: they parse, use only what the package declares, and are what is installed."""
+"""The .msg, .srv and .action files: they parse, use only what the package declares, and are what is installed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ NAME = "embodied_mem_msgs"
 MSGS = Path(__file__).resolve().parents[2] / "msgs"
 MESSAGES = sorted(MSGS.glob("msg/*.msg"))
 SERVICES = sorted(MSGS.glob("srv/*.srv"))
+ACTIONS = sorted(MSGS.glob("action/*.action"))
 
 
 def _specification(file: Path) -> list[Any]:
-    """The messages in a file: one for a .msg; request and response for a .srv."""
+    """The messages in a file: one, request and response, or goal, result and feedback."""
     if file.suffix == ".msg":
         return [parser.parse_message_file(NAME, str(file))]
+    if file.suffix == ".action":
+        action = parser.parse_action_file(NAME, str(file))
+        return [action.goal, action.result, action.feedback]
     service = parser.parse_service_file(NAME, str(file))
     return [service.request, service.response]
 
@@ -31,7 +35,7 @@ def test_there_are_interfaces() -> None:
     assert len(SERVICES) >= 9
 
 
-@pytest.mark.parametrize("file", MESSAGES + SERVICES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", MESSAGES + SERVICES + ACTIONS, ids=lambda file: file.name)
 def test_it_parses_and_uses_only_declared_packages(file: Path) -> None:
     package = ElementTree.parse(MSGS / "package.xml").getroot()
     declared = {element.text for element in package.findall("depend")}
@@ -46,19 +50,20 @@ def test_it_parses_and_uses_only_declared_packages(file: Path) -> None:
                 assert field.type.pkg_name in declared, f"{field}: its package is not in msgs/package.xml"
 
 
-@pytest.mark.parametrize("file", SERVICES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", SERVICES + ACTIONS, ids=lambda file: file.name)
 def test_every_response_says_how_it_went(file: Path) -> None:
-    _, response = _specification(file)
+    response = _specification(file)[1]
     kinds = {field.name: str(field.type) for field in response.fields}
     assert kinds.get("error_code") == "uint16"
     assert kinds.get("message") == "string"
 
 
-@pytest.mark.parametrize("file", MESSAGES + SERVICES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", MESSAGES + SERVICES + ACTIONS, ids=lambda file: file.name)
 def test_what_is_installed_was_made_from_it(file: Path) -> None:
     pytest.importorskip(NAME, reason="the interfaces are not installed: run `make setup`")
     made = getattr(importlib.import_module(f"{NAME}.{file.suffix[1:]}"), file.stem)
-    classes = [made] if file.suffix == ".msg" else [made.Request, made.Response]
+    parts = {".msg": [], ".srv": ["Request", "Response"], ".action": ["Goal", "Result", "Feedback"]}[file.suffix]
+    classes = [getattr(made, part) for part in parts] or [made]
     for message, kind in zip(_specification(file), classes, strict=True):
         fields = [field.name for field in message.fields]
         # rosidl gives an empty message one dummy member.

@@ -28,7 +28,7 @@ case "$(basename "$0") $1 $2" in
 esac
 """
 INTERFACES = ["pip .venv/.setup/build-requirements.txt", "pip ./msgs"]
-PACKAGES = ["pip .[ros,sim,models,tools,test]", "pip requirements/models.txt"]
+PACKAGES = ["pip .[ros,sim,models,planner,tools,test]", "pip requirements/models.txt"]
 EVERYTHING = ["venv", *INTERFACES, *PACKAGES, "link"]
 
 
