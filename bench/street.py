@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.harness import Options, Report, parse
+from bench.street_compressed import compression_table
 from bench.street_memory import City, Episode, EpisodeMemory, Kept, drive, patrol
 from bench.street_metrics import Hops, mcnemar, paired_interval, scores
 from bench.street_recall import ENTRY_BYTES, arms, ask, drive_and_see, questions
@@ -193,6 +194,13 @@ def return_to(report: Report, city: City, trials: int) -> None:
             rows.append([name, len(asked), drives, *figures])
     columns = ["memory of", "names", "patrols", "SPL %", "success %", "unknown %"]
     report.table(f"C: go back to X, {trials} names that stand there in 2017", columns, rows)
+    drives = 100 if trials < 100 else _FULL_DRIVES
+    kept = patrolled(city, drives, seed=_SEED)
+    report.table(
+        f"C: compression against stretch, {trials} names after {drives} patrols; what memory does not know left out",
+        ["kept", "stretch", "places", "edges", "bytes", "SPL %", "success %"],
+        compression_table(city, kept, sorted(now), trials, _SEED),
+    )
 
 
 def run(options: Options) -> int:

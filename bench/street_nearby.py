@@ -1,7 +1,7 @@
 """Short-term memory in the city: how often it knows, whether it says what the long-term store says, and what it costs.
 
 A robot patrols; every fifth frame it is asked for something with a name ("cafe Starbucks") that it saw within the last
-two minutes, drawn at random. Each question is put to short-term memory of so many records, and to the records themselves.
+two minutes, drawn at random. Each question is put to short-term memory of so many records, and to all of them.
 """
 
 from __future__ import annotations
