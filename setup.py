@@ -13,7 +13,7 @@ NAME = "embodied_mem"
 setup(
     python_requires=">=3.10",  # not in setup.cfg: colcon can't read what setuptools makes of it there
     packages=find_packages(include=[NAME, f"{NAME}.*", "sim", "sim.*"]),
-    package_data={NAME: ["py.typed", "tokens/*.safetensors"]},
+    package_data={NAME: ["py.typed", "tokens/*.safetensors", "episodes/checkpoints/*.safetensors"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
