@@ -59,8 +59,8 @@ class Backend(Protocol):
 class InProcess:
     """The core's own objects, without ROS."""
 
-    def __init__(self, folder: Path) -> None:
-        self.now_ns = 0
+    def __init__(self, folder: Path, lengths: Lengths = LENGTHS) -> None:
+        self.now_ns, self._lengths = 0, lengths
         self.memory = RecordMemory.open(folder, HashingEmbedder(), clock=lambda: self.now_ns)
         self.places = TopologyView(self.memory.index, clock=lambda: self.now_ns)
         self.refused = 0
@@ -76,7 +76,7 @@ class InProcess:
         instruction, _ = understood(text)
         try:
             found = guide(
-                graph, self.memory.map_id, instruction, driven, heading, now_ns=self.now_ns, lengths=LENGTHS
+                graph, self.memory.map_id, instruction, driven, heading, now_ns=self.now_ns, lengths=self._lengths
             )  # fmt: skip
         except UnreachableError as error:
             return Told(np.zeros((0, 3)), 0.0, error.reason)
@@ -86,8 +86,8 @@ class InProcess:
 class OverNodes:
     """The same through the services of the record and the spatial node."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, lengths: Lengths = LENGTHS) -> None:
+        self._client, self._lengths = client, lengths
 
     def remember(self, seen: Observation) -> None:
         self._client.remember(seen)
@@ -98,7 +98,7 @@ class OverNodes:
 
         request = FollowInstruction.Request(
             text=text, driven=[Point(x=x, y=y, z=z) for x, y, z in driven.tolist()], use_heading=True, heading=heading,
-            min_places=LENGTHS.shortest, max_places=LENGTHS.longest, read_to=self._client.wrote,
+            min_places=self._lengths.shortest, max_places=self._lengths.longest, read_to=self._client.wrote,
         )  # fmt: skip
         response = self._client.call(FollowInstruction, "follow_instruction", request)
         if not response.found:

@@ -35,6 +35,7 @@ _SIZE_M = 4.0  # of a landmark's front
 _SHOWN = 0.5  # share of it that nearer ones must leave, else it is not detected
 _CAMERA_HEIGHT = 1.5
 _UNNAMED = "landmark"
+AS_A_CAMERA = Noise(dropout=0.2, position_m=0.5, bearing_rad=0.02)  # memory's things are told apart by less than 1 m
 _COVARIANCE = np.diag([0.25, 0.25, 0.01, 1e-4, 1e-4, 1e-3])
 
 
@@ -73,6 +74,7 @@ class StreetFrame:
 class StreetSimulator:
     """A patrol over `nodes` nodes. Everything random follows from `seed`.
 
+    noise     of the landmarks that are perceived; default: AS_A_CAMERA
     panorama  (panorama name, compass heading) -> (160, 320, 3) uint8: the picture ahead, where a user has the images
     """
 
@@ -93,7 +95,7 @@ class StreetSimulator:
         self.navigator = Navigator(graph)
         streams = np.random.SeedSequence(seed).spawn(2)
         self._rng = np.random.default_rng(streams[0])
-        self._eyes = Eyes(landmarks, noise, seed=int(streams[1].generate_state(1)[0]))
+        self._eyes = Eyes(landmarks, noise or AS_A_CAMERA, seed=int(streams[1].generate_state(1)[0]))
         drivable = np.flatnonzero(graph.degrees >= 2)
         first = int(self._rng.choice(drivable)) if start is None else start
         self.state = self.navigator.start(first, float(graph.headings[graph.first[first]]))
