@@ -8,6 +8,7 @@ question projection on the questions. The loss is the sum of
                must reconstruct what is masked from it, the next observation, or it is paid for
     mask       1 - cosine of what the token says (readout) and the next observation, which it has not seen
     cycle      what comes back when halves and tokens are disturbed by half a step: the inverse must be well conditioned
+    size       of tokens: one that grows with every write would take in what it cannot hold for long
     retrieval  -log of the softmax weight of the right records among a drive's, by question (van den Oord et al., 2018)
 
 With --write the checkpoint goes to embodied_mem/tokens/.
@@ -47,11 +48,12 @@ from embodied_mem.tokens.weights import (
 FloatArray = NDArray[np.float64]
 TARGET = Path(__file__).resolve().parents[1] / "embodied_mem" / "tokens"
 HOUSE_VOXEL, STREET_VOXEL = 2.0, 40.0  # metres
-_LONG = 12  # writes in a sequence
-_BATCH, _STEPS = 48, 500
+_LONG = 24  # writes in a sequence: three times as many as there are ages
+_BATCH, _STEPS = 32, 600
+_LARGE = 0.5  # numbers of a token may be so large for nothing
 _STEP = 2.0**-5  # of the grid that is trained for
 _TEMPERATURE = 0.05
-_WEIGHTS = {"rate": 1.0, "mask": 0.2, "cycle": 0.1, "retrieval": 0.1}
+_WEIGHTS = {"rate": 1.0, "mask": 0.2, "cycle": 0.1, "size": 10.0, "retrieval": 0.1}
 
 
 def voxel_sequences(drive: Drive, size: float) -> list[NDArray[np.int64]]:
@@ -99,7 +101,7 @@ def train(
             i, rows = sequences[at]
             begin = int(rng.integers(max(1, len(rows) - _LONG + 1)))
             batch.append(latents[i][torch.tensor(rows[begin : begin + _LONG])])
-        losses = _losses(model, spread, batch, step)
+        losses = _losses(model, spread, batch)
         drive = int(rng.integers(len(drives)))
         losses["retrieval"] = _retrieval(question, latents[drive], drives[drive][0], rng)
         loss = torch.stack([_WEIGHTS[name] * value for name, value in losses.items()]).sum()
@@ -114,8 +116,8 @@ def train(
     return _weights(model, down, question, model_name, drives)
 
 
-def _losses(model: ReversibleTokens, spread: Tensor, batch: Sequence[Tensor], step: int) -> dict[str, Tensor]:
-    """rate (bits a latent), mask and cycle. Shorter sequences are padded, and the padding does not count."""
+def _losses(model: ReversibleTokens, spread: Tensor, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+    """rate (bits a latent), mask, cycle and size. Shorter sequences are padded, and the padding does not count."""
     longest = max(len(rows) for rows in batch)
     padded = torch.stack([nn.functional.pad(rows, (0, 0, 0, longest - len(rows))) for rows in batch])
     there = torch.stack([torch.arange(longest) < len(rows) for rows in batch])
@@ -129,7 +131,8 @@ def _losses(model: ReversibleTokens, spread: Tensor, batch: Sequence[Tensor], st
     noisy = halves[:, :2] + _STEP * (torch.rand(halves[:, :2].shape) - 0.5)
     token, back = model.invert_all(tokens[:, 1] + 0.1 * _STEP * torch.randn_like(tokens[:, 1]), noisy)
     cycle = ((back - padded[:, :2]) ** 2).mean() / _STEP**2 + (token**2).mean() / _STEP**2
-    return {"rate": bits.mean(dim=2)[there].mean(), "mask": ahead[there[:, 1:]].mean(), "cycle": cycle}
+    size = (torch.relu(tokens.abs() - _LARGE) ** 2).mean(dim=2)[there].mean()
+    return {"rate": bits.mean(dim=2)[there].mean(), "mask": ahead[there[:, 1:]].mean(), "cycle": cycle, "size": size}
 
 
 def _retrieval(question: Tensor, latents: Tensor, drive: Drive, rng: np.random.Generator) -> Tensor:

@@ -46,7 +46,7 @@ class PlaceServices:
                 with_embedder(view, self._node.parameters.embedder)
             return recall_places(
                 view, view.places.graph, map_id, k=request.k, landmark=request.landmark, text=request.text,
-                position=position, radius=request.radius,
+                position=position, radius=request.radius, tokens=view.tokens,
             )  # fmt: skip
 
         found = await self._node.thought(find)

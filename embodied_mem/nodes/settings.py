@@ -122,6 +122,9 @@ class SpatialSettings:
     robot_radius: float = parameter(
         0.25, "Metres that paths keep from what stands between grid_min_z and grid_max_z, where that can be.", low=0.0
     )
+    place_tokens_kb: float = parameter(
+        0.0, "Kilobytes of memory tokens from which recall_place answers for texts; 0 = the log's own vectors.", low=0.0
+    )
     nearby_entries: int = parameter(256, "Records that short-term memory holds.", low=1, high=100_000)
     nearby_half_life: float = parameter(120.0, "Seconds after which a use of one of them counts half.", above=0.0)
     nearby_radius: float = parameter(10.0, "Metres around the robot that recall_nearby asks for.", above=0.0)

@@ -32,7 +32,7 @@ from embodied_mem.nodes.settings import SpatialSettings
 from embodied_mem.nodes.spatial_view import SpatialView
 from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.volume_services import VolumeServices
-from embodied_mem.nodes.warming import warm_space
+from embodied_mem.nodes.warming import warm_space, warm_tokens
 from embodied_mem.nodes.worker import Worker
 
 _QUESTIONS = 50  # that may wait
@@ -59,6 +59,8 @@ class SpatialNode(MemoryNode):
     def configure(self) -> None:
         p: SpatialSettings = self.parameters
         warm_space()
+        if p.place_tokens_kb:
+            warm_tokens()
         self._patience = Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
         self._reading = False
         self._waiting: list[tuple[int, Any]] = []

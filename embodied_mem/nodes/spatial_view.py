@@ -12,6 +12,7 @@ from embodied_mem.records.compaction import VIEWS
 from embodied_mem.records.entry import Entry
 from embodied_mem.records.view import RecordView
 from embodied_mem.tokens.surroundings import Surroundings, SurroundingsSettings
+from embodied_mem.tokens.view import TokenSettings, TokenView
 from embodied_mem.topology.places import PlaceSettings
 from embodied_mem.topology.view import TopologyView
 
@@ -38,12 +39,18 @@ class SpatialView(RecordView):
         nearby = SurroundingsSettings(
             settings.nearby_entries, settings.nearby_half_life, settings.nearby_radius, settings.nearby_likeness
         )
+        self.tokens: TokenView | None = None  # the memory of places in a budget, where one is set
+        if settings.place_tokens_kb:
+            budget = TokenSettings(budget=int(settings.place_tokens_kb * 1000))
+            self.tokens = TokenView(self.index, budget, places=lambda: self.places.graph.evidence.data)
         self.surroundings = Surroundings(self, self.places, nearby)
 
     def apply(self, entries: Sequence[Entry]) -> None:
         super().apply(entries)
         self.occupancy.apply(entries)
         self.places.apply(entries)
+        if self.tokens is not None:
+            self.tokens.apply(entries)
 
 
 def _folder(settings: SpatialSettings) -> Path | None:

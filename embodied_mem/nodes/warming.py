@@ -10,6 +10,7 @@ from embodied_mem.errors import NotFoundError
 from embodied_mem.octree import warm as octree
 from embodied_mem.recall import going
 from embodied_mem.records import warm as records
+from embodied_mem.tokens import warm as tokens
 from embodied_mem.topology.goal_near import NearSettings, Target
 from embodied_mem.topology.routes import ToPosition
 
@@ -31,3 +32,8 @@ def warm_space() -> None:
         sought = going.Sought(Target.at(near, (0.1, 0.1, 0.1)), "")
         going.go_to(tree, places, sought, start, NearSettings(), map_id=map_id)
     memory.close()
+
+
+def warm_tokens() -> None:
+    """What spatial uses where it keeps tokens."""
+    tokens.warm()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from embodied_mem.errors import NotFoundError
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import RecordView
+from embodied_mem.tokens.view import TokenView
 from embodied_mem.topology.graph import PlaceGraph
 
 _HITS_A_PLACE = 20  # a place may have as many records that match
@@ -26,10 +27,11 @@ class PlacesFound:
 
 def recall_places(
     view: RecordView, graph: PlaceGraph, map_id: str, *, k: int, position: NDArray[np.float64] | None = None,
-    radius: float = 0.0, landmark: str = "", text: str = "",
+    radius: float = 0.0, landmark: str = "", text: str = "", tokens: TokenView | None = None,
 ) -> PlacesFound:  # fmt: skip
     """The k best places of a map. Position (3,) and landmark restrict; text ranks, else closeness, else visits.
 
+    tokens answers for a text in the place of the log's vectors (docs/tokens.md)
     score  the cosine of the best record made there; 1 / (1 + metres); or the share of the most visits
     Raises what `RecordView.query` raises for a text that cannot be compared.
     """
@@ -50,6 +52,8 @@ def recall_places(
     if not len(places):
         return PlacesFound((), (), "Not found: no place passes what restricts the search.")
     if text.strip():
+        if tokens is not None:
+            return _by_tokens(view, graph, map_id, places, k, text, tokens)
         return _by_text(view, graph, map_id, places, k, text)
     if position is not None:
         scores, why = 1 / (1 + away), "by how near they are"
@@ -72,3 +76,16 @@ def _by_text(
     chosen = list(best.items())[:k]
     reason = "Ranked by the record made there that matches best." if chosen else found.reason
     return PlacesFound(tuple(place for place, _ in chosen), tuple(score for _, score in chosen), reason)
+
+
+def _by_tokens(
+    view: RecordView, graph: PlaceGraph, map_id: str, places: NDArray[np.int64], k: int, text: str, tokens: TokenView
+) -> PlacesFound:
+    """As `_by_text`, of what the tokens of the places give back; a place's token goes by its smallest record."""
+    pairs = graph.evidence.data[np.isin(graph.evidence.data[:, 0], places)]
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    first = np.append(True, np.diff(pairs[:, 0]) != 0)[: len(pairs)]
+    place_of = dict(zip(pairs[first, 1].tolist(), pairs[first, 0].tolist(), strict=True))
+    keys, scores = tokens.best_places(view.embed(text), map_id, k, pairs[first, 1])
+    reason = "Ranked by what the place's token gives back that matches best." if len(keys) else "Not found: no token."
+    return PlacesFound(tuple(place_of[key] for key in keys.tolist()), tuple(scores.tolist()), reason)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 POINT = 12  # bits behind the point of weights and activations
 TOKEN_POINT = 10  # of a token: 16 bits that wrap around, which an exact inverse may
 SEGMENT = 8  # writes of an element that attention can look back over
-AGES = 16  # from this many earlier writes on, an element counts as old
+AGES = 8  # from this many earlier writes on, an element counts as old
 _UP = 1 << POINT
 _EXP_SHIFT = 4  # of a score with POINT bits: the table has a step of 2^-8
 _EXP_ENTRIES = 2560  # up to e^-10

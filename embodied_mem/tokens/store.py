@@ -23,6 +23,7 @@ from embodied_mem.records.growable import Columnar, Growable
 from embodied_mem.tokens.chains import EXACT, read_back, room_for, write_batch
 from embodied_mem.tokens.codec import Float32Array, IntArray, TokenCodec
 from embodied_mem.tokens.coupling import SEGMENT, scratch
+from embodied_mem.tokens.entropy import get_varint
 
 Rows = NDArray[np.int64]
 _BATCH = 2048  # writes between two visits to the arena
@@ -166,6 +167,17 @@ class TokenStore(Columnar):
             self.codec.descriptors(latents), folded,
             self.codec.token_descriptors(token[None])[0], count == kept,
         )  # fmt: skip
+
+    def halves_of(self, element: int) -> list[bytes]:
+        """The halves of an element's chain as they are stored, oldest first."""
+        with self.lock:
+            data, _ = self._bytes(self._chain(element))
+        found, at = [], 0
+        while at < len(data):
+            length, at = get_varint(data, at)
+            found.append(data[at : at + length + 64].tobytes())
+            at += length + 64
+        return found
 
     def descriptors(self) -> Float32Array:
         """(e, r) what each element's token says; zeros for those that were cleared."""

@@ -35,7 +35,11 @@ PlacesOf = Callable[[], IntArray]
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """voxel: metres; point: bits behind the point (codec.py); budget: bytes that tokens and chains may take, 0 = any.
+    """What is kept, and how finely.
+
+    voxel    metres; 0 = tokens of places only
+    point    bits behind the point (codec.py)
+    budget   bytes that tokens and chains may take; 0 = any
 
     Tokens are kept whatever the budget; within what is left, chains are (see TokenStore.wanted).
     """
@@ -45,9 +49,9 @@ class TokenSettings:
     budget: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.voxel < np.inf or self.point not in POINTS or self.budget < 0:
+        if not 0 <= self.voxel < np.inf or self.point not in POINTS or self.budget < 0:
             raise BadInputError(
-                f"Tokens need voxel > 0, point in {POINTS.start} to {POINTS.stop - 1} and budget >= 0; "
+                f"Tokens need voxel >= 0, point in {POINTS.start} to {POINTS.stop - 1} and budget >= 0; "
                 f"got {self.voxel}, {self.point} and {self.budget}."
             )
 
@@ -127,8 +131,8 @@ class TokenView:
     def voxel_of(self, position: ArrayLike) -> int:
         """The key of the voxel around a position (3,) metres. Raises BadInputError."""
         where = np.asarray(position, dtype=np.float64).reshape(-1, 3)
-        if len(where) != 1 or not np.isfinite(where).all():
-            raise BadInputError("A voxel is asked for by one position of 3 finite numbers.")
+        if len(where) != 1 or not np.isfinite(where).all() or not self.settings.voxel:
+            raise BadInputError("A voxel is asked for by one position of 3 finite numbers, where there are voxels.")
         return int(_voxels(where, self.settings.voxel)[0])
 
     def find(
@@ -140,11 +144,13 @@ class TokenView:
         kind: int = VOXEL,
         near: ArrayLike | None = None,
         radius: float = np.inf,
+        among: IntArray | None = None,
         proposed: int = _PROPOSED,
     ) -> Remembered:
         """The k writes of a map most like a question's vector (d,), within `radius` metres of `near` (3,).
 
-        The tokens of `kind` propose so many elements; the latest 64 writes of each are read back and ranked.
+        among: only elements with these keys. The tokens of `kind` propose so many elements; the latest 64 writes of
+        each are read back and ranked.
         Raises BadInputError.
         """
         if k < 1 or proposed < 1 or not radius > 0:
@@ -157,14 +163,19 @@ class TokenView:
             if center is not None and kind == VOXEL and np.isfinite(radius):
                 away = _centers(store.keys.data[rows], self.settings.voxel) - center
                 rows = rows[np.linalg.norm(away, axis=1) <= radius + self.settings.voxel * np.sqrt(3) / 2]
+            if among is not None:
+                rows = rows[np.isin(store.keys.data[rows], among)]
             best = rank(store.descriptors(), rows, question, proposed)
             found = [(int(store.keys.data[element]), store.recent(int(element), _EACH)) for element in best]
         whole = len(best) == len(rows) and all(each.whole and not each.folded for _, each in found)
         return _ranked(found, question, center, radius, k, whole)
 
-    def best_places(self, vector: ArrayLike, map_id: str, k: int) -> tuple[IntArray, NDArray[np.float64]]:
+    def best_places(
+        self, vector: ArrayLike, map_id: str, k: int, among: IntArray | None = None
+    ) -> tuple[IntArray, NDArray[np.float64]]:
         """The keys (smallest records) of the k places whose best write is most like a vector, and these cosines."""
-        found = self.find(vector, map_id, k=_EACH * max(k, _PROPOSED), kind=PLACE, proposed=max(k, _PROPOSED))
+        proposed = max(k, _PROPOSED)
+        found = self.find(vector, map_id, k=_EACH * proposed, kind=PLACE, among=among, proposed=proposed)
         keys, first = np.unique(found.elements, return_index=True)
         order = np.argsort(first)[:k]
         return keys[order], found.scores[first[order]]
@@ -276,10 +287,14 @@ class TokenView:
             seqs, codes = table.seqs.data[rows], table.codes.data[rows, 0].astype(np.int64)
             prints = _print(seqs, table.valid_from.data[rows], table.texts.data[rows])
             positions = table.positions.data[rows]
-        parts = [(rows, _KINDS * codes + VOXEL, _voxels(positions, self.settings.voxel), prints)]
+        parts = []
+        if self.settings.voxel:
+            parts.append((rows, _KINDS * codes + VOXEL, _voxels(positions, self.settings.voxel), prints))
         if self._places is not None:
             at, anchors = _anchors(np.asarray(self._places()), seqs)
             parts.append((rows[at], _KINDS * codes[at] + PLACE, anchors, prints[at]))
+        if not parts:
+            return np.zeros(0, dtype=_WRITE), np.zeros(0, dtype=np.int64)
         wanted = np.zeros(sum(len(part[0]) for part in parts), dtype=_WRITE)
         wanted["group"] = np.concatenate([part[1] for part in parts])
         wanted["key"] = np.concatenate([part[2] for part in parts])

@@ -58,7 +58,7 @@ def test_a_write_reads_earlier_halves_and_its_age() -> None:
     assert half(1, 2, 0.3) != half(1, 2, 0.5)
     assert half(1, 0, 0.3) == half(1, 0, 0.5)  # nothing is known: nothing is read
     assert half(1, 1, 0.3) != half(2, 1, 0.3)
-    assert half(15, 1, 0.3) == half(1000, 1, 0.3)
+    assert half(7, 1, 0.3) == half(1000, 1, 0.3)
 
 
 def test_attention_is_a_softmax() -> None:

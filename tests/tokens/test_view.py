@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embodied_mem.errors import BadInputError, ModelMismatchError, NotFoundError, StorageError
+from embodied_mem.recall.places import recall_places
+from embodied_mem.records import cache
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.tokens.view import PLACE, VOXEL, TokenSettings, TokenView
 from embodied_mem.topology.view import TopologyView
@@ -87,23 +89,19 @@ def test_voxels_and_places_give_back_what_was_seen_there() -> None:
 def test_what_is_forgotten_is_in_no_byte_and_undo_brings_it_back(tmp_path: Path) -> None:
     memory_, seqs = walked()
     view = viewed(memory_)
-    before = saved(view, tmp_path)
+    before, columns = saved(view, tmp_path), cache.load(tmp_path / "tokens")[0]
+    right = view.voxel_of((8, 0, 0))
+    element = int(np.flatnonzero((view.store.keys.data == right) & (view.store.groups.data % 2 == VOXEL))[0])
+    half = view.store.halves_of(element)[5]
+    assert len(half) > 12 and half in before and half in view.store.arena.data.tobytes()
     command = memory_.forget([seqs[11]])
     after = saved(view, tmp_path)
-    assert seqs[11] not in view.recent(VOXEL, "default", view.voxel_of((8, 0, 0)), 50).records
-    # As if it had never been: the bytes are those of the same walk without it, whose own differ.
-    clean = [entry for entry in memory_.entries(1, 10**6) if entry.seq != seqs[11]]
-    assert len(clean) == memory_.watermark - 1
-    written = [bytes(part) for part in _halves(before) if part not in _halves(after)]
-    assert written, "the chain was not rewritten"
-    assert not any(part in after for part in written)
+    assert half not in after and half not in view.store.arena._buffer.tobytes()
+    assert view.recent(VOXEL, "default", right, 50).records.tolist() == [s for s in seqs[1::2] if s != seqs[11]][::-1]
     memory_.undo(command)
-    assert saved(view, tmp_path).replace(b"x", b"x")[4096:] == before[4096:]
-
-
-def _halves(data: bytes) -> set[bytes]:
-    """Every run of 24 bytes at a step of 8: what a search for content would look for."""
-    return {data[at : at + 24] for at in range(4096, len(data) - 24, 8) if any(data[at : at + 24])}
+    saved(view, tmp_path)
+    for name, column in cache.load(tmp_path / "tokens")[0].items():
+        np.testing.assert_array_equal(column.data, columns[name].data, err_msg=name)
 
 
 def test_corrections_move_writes_to_where_they_belong() -> None:
@@ -132,6 +130,21 @@ def test_a_question_finds_what_was_said_within_a_radius() -> None:
         view.find(asked, "default", k=0)
 
 
+def test_recall_place_answers_from_tokens_where_they_are_given() -> None:
+    memory_, seqs = walked()
+    view = viewed(memory_)
+    places = TopologyView(memory_.index, SETTINGS, clock=lambda: 0)
+    places.apply(memory_.entries(1, 10**6))
+    text = "my yellow jazz kiosk c"
+    plain = recall_places(memory_, places.graph, "default", k=2, text=text)
+    found = recall_places(memory_, places.graph, "default", k=2, text=text, tokens=view)
+    assert set(found.places) == set(plain.places) == {0, 1} and "token" in found.reason
+    here = np.array([8.0, 0.0, 0.0])
+    only = recall_places(memory_, places.graph, "default", k=2, text=text, tokens=view, position=here, radius=2.0)
+    assert only.places == (places.graph.place_of_record(seqs[1]),)
+    assert abs(only.scores[0] - plain.scores[plain.places.index(only.places[0])]) < 0.2
+
+
 def test_a_file_is_taken_up_and_brought_to_date(tmp_path: Path) -> None:
     memory_, seqs = walked(20)
     saved(viewed(memory_), tmp_path)
@@ -157,5 +170,5 @@ def test_an_empty_log_has_no_tokens(tmp_path: Path) -> None:
     view = TokenView(memory().index)
     assert len(view.store) == 0 and not len(view.find(np.ones(384) / 384**0.5, "default"))
     assert saved(view, tmp_path)
-    with pytest.raises(BadInputError, match="voxel > 0"):
-        TokenSettings(voxel=0)
+    with pytest.raises(BadInputError, match="voxel >= 0"):
+        TokenSettings(voxel=-1)
