@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import NotFoundError
+from embodied_mem.records.commands import SetMap
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import RecordView
 from embodied_mem.tokens.short_term import Cue, Found, HitRates, Recalled, ShortTermMemory
@@ -45,6 +46,7 @@ class Surroundings:
         self._memory: ShortTermMemory | None = None
         self._model = ""
         self._read = 0  # records up to this number were taken in
+        self._maps: list[SetMap] = []
         self._versions: dict[int, tuple[int, int]] = {}  # of each entry: its row in the index, the slot of its vector
 
     @property
@@ -55,7 +57,9 @@ class Surroundings:
     @property
     def origin(self) -> FloatArray:
         """(3,) where the current place is in the current map; NaN before the first question."""
-        return np.full(3, np.nan) if self._memory is None else self._memory.origin.copy()
+        if self._memory is None or self._memory.place < 0:
+            return np.full(3, np.nan)
+        return self._memory.origin.copy()
 
     def recall(
         self, text: str, *, stamp_ns: int, map_id: str, position: FloatArray | None = None, radius: float = 0.0,
@@ -88,6 +92,10 @@ class Surroundings:
             )  # fmt: skip
             self._model, self._read, self._versions = index.model, 0, {}
         memory = self._memory
+        maps = index.history.set_maps()
+        if [id(command) for command in maps] != [id(command) for command in self._maps]:
+            memory.clear()  # what is told of connected maps stands elsewhere now
+            self._maps = maps
         graph = self._places.graph
         newest = self._newest(map_id)
         place = graph.place_of_record(newest)
