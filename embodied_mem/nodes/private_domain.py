@@ -36,9 +36,7 @@ class Domain:
                 continue
             self.number = number
             return
-        raise UnavailableError(
-            "All 101 ROS domains of this machine are in use by demos, tests or benchmarks: end one."
-        )
+        raise UnavailableError("All 101 ROS domains of this machine are in use by demos, tests or benchmarks: end one.")
 
     def release(self) -> None:
         os.close(self._file)
