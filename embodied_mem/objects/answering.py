@@ -9,6 +9,7 @@ from embodied_mem.objects.evidence import SAME_PLACE, VOLUMES, WITHIN
 from embodied_mem.objects.fold import ObjectFold
 from embodied_mem.objects.fold_state import places
 from embodied_mem.objects.identity import Kin, Links, link
+from embodied_mem.objects.merging import OFTEN, TWICE
 from embodied_mem.objects.stays import GONE, HERE, NONE, UNREAL
 from embodied_mem.objects.things import Thing
 from embodied_mem.objects.vocabulary import Vocabulary
@@ -174,6 +175,6 @@ class Answers:
             ratio = (size / np.maximum(own, 0.02)).prod(axis=1)
             close &= (ratio > 1 / VOLUMES) & (ratio < VOLUMES)
             rival[i] = stays.hits[near[close]].max(initial=0)
-        # Where both were seen in the same frames they are two: nothing is taken for what is seen beside it.
-        share = np.maximum(stays.hits[rows] / (stays.hits[rows] + rival), stays.beside[rows] / stays.hits[rows])
+        share = stays.hits[rows] / (stays.hits[rows] + rival)
+        share = np.where(stays.beside[rows] >= np.maximum(TWICE, OFTEN * stays.hits[rows]), 1.0, share)
         return np.where(share > _RIVAL, 1.0, share)

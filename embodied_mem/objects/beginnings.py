@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embodied_mem.objects.belief import SensorModel
 from embodied_mem.objects.estimating import LEAST, NEAREST
-from embodied_mem.objects.evidence import AT_REST, TOLD
+from embodied_mem.objects.evidence import AT_REST, PRIOR, TOLD
 from embodied_mem.objects.fold_state import FoldState
 from embodied_mem.objects.looking import OPEN
 from embodied_mem.objects.stays import HERE, UNREAL
@@ -18,7 +18,6 @@ from embodied_mem.objects.step import SECOND, Step
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_PRIOR = 0.02  # that a given detection is of a thing, before its likelihood
 _CARRIED_S, _SPEED, _ARM = 3.0, 1.5, 0.5  # seconds, m/s, metres: how a thing moves that is carried in view
 
 
@@ -54,7 +53,7 @@ def begin(step: Step, model: SensorModel, says: float, seen_empty: Callable[[Flo
     stays.score[rows] = stays.best[rows] = frame.scores[left]
     state.kinds.saw(own, distance)
     news = 1.0 if frame.ran else TOLD
-    odds = _PRIOR / (1 - _PRIOR) * (state.kinds.hit_rate(model)[own] / model.false) ** news
+    odds = PRIOR / (1 - PRIOR) * (state.kinds.hit_rate(model)[own] / model.false) ** news
     here = odds / (1 + odds)
     stays.belief[made] = np.column_stack([1 - here, here, np.zeros(len(here))])[fresh]
     for i, source in carried.items():

@@ -10,13 +10,14 @@ from embodied_mem.objects.belief import SensorModel
 from embodied_mem.objects.estimating import estimate, vote
 from embodied_mem.objects.fold_state import places
 from embodied_mem.objects.looking import FILLED, HIDDEN, OPEN
-from embodied_mem.objects.stays import GONE, HERE, StayTable
+from embodied_mem.objects.stays import GONE, HERE, UNREAL, StayTable
 from embodied_mem.objects.step import Step
 from embodied_mem.objects.vocabulary import Vocabulary
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+PRIOR = 0.02  # that a given detection is of a thing, before its likelihood
 TOLD = 2.0  # what an observation says in which no detector ran: somebody told it, and had a reason
 AT_REST = 3  # detections at one place after which a carried thing stands there
 SAME_PLACE, WITHIN, VOLUMES = 0.12, 0.25, 4.0  # where and how large one thing under two names is: m, shares, ratio
@@ -58,6 +59,9 @@ def hit(step: Step, words: Vocabulary, model: SensorModel) -> None:
     distance = np.linalg.norm(frame.centers[found] - frame.position, axis=1)
     if not frame.again:
         kinds.saw(own, distance)
+    # Looks in vain took back what earlier detections said: they were false, the thing is seen for the first time.
+    unlikely = stays.belief[rows, HERE] <= PRIOR * (stays.belief[rows, HERE] + stays.belief[rows, UNREAL])
+    stays.first[rows[unlikely]] = frame.stamp_ns
     rate = kinds.hit_rate(model)[main]
     weigh(stays, rows, vote(step, rows, found, news, words.vote) * np.log(rate / model.false))
     named = step.canon[stays.main[rows]] == step.canon[own]

@@ -15,7 +15,7 @@ IntArray = NDArray[np.int64]
 
 _SHARED = 0.3  # share of the smaller one's footprint from which two are parts of one thing
 _BESIDE = 0.08  # metres beyond the sides of one within which another one's centre is part of it
-_TWICE, _OFTEN = 2, 0.15  # frames, and share of its detections, that show one beside the other: then they are two
+TWICE, OFTEN = 2, 0.15  # frames, and share of its detections, that show one beside the other: then they are two
 
 
 def join_duplicates(
@@ -44,7 +44,7 @@ def join_duplicates(
         if row in boxes and twin in boxes and not _overlap(frame, boxes[row], boxes[twin]):
             state.apart[one, two] = min(state.apart.get((one, two), 0) + (row == one), 1 << 30)
             continue
-        few = max(_TWICE, _OFTEN * min(stays.hits[one], stays.hits[two]))
+        few = max(TWICE, OFTEN * min(stays.hits[one], stays.hits[two]))
         if state.apart.get((one, two), 0) < few and _parts_of_one(centers[i], extents[i], centers[j], extents[j]):
             merge(state, trail, keep=one, lose=two)
 
