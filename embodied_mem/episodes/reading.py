@@ -93,7 +93,7 @@ class Reading:
             stream = stream + _gelu(stream @ into + bias) @ back
         return Read(np.asarray(stream @ self.weights["head"], dtype=np.float32), rows, attention, looked)
 
-    def choose(self, read: Read, *, codes: FloatArray | None = None, cells: FloatArray | None = None) -> FloatArray:
+    def choose(self, read: Read, *, codes: FloatArray | None = None, cells: NDArray[Any] | None = None) -> FloatArray:
         """(n,) probabilities of the codes (n, CODE) or else the places at these cells (n, 2) to be the answer."""
         if codes is not None:
             return _softmax(codes @ read.answer[BLOCKS["code"]] * float(self.weights["code_scale"]))

@@ -1,7 +1,7 @@
 """Makes the checkpoints that come with the package: `python -m embodied_mem.episodes.train reader` (or `rule`).
 
 Needs torch: pip install 'embodied_mem[torch,models]'. Each takes a minute or so of one core, and is written beside the
-package's code with its curve, unless --out names another folder.
+package's code, unless --out names another folder.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from embodied_mem.episodes import weights
 
 if TYPE_CHECKING:
     from embodied_mem.episodes.model import Reader
+    from embodied_mem.episodes.tasks import Batch
     from embodied_mem.episodes.training import Curve
 
 READER, RULE = "reader", "rule"
@@ -29,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="everything that is random follows from it")
     parser.add_argument("--steps", type=int, default=None, help="of training at most")
+    parser.add_argument("--curve", type=Path, default=None, help="picture of the training, to be written there")
     parser.add_argument("--out", type=Path, default=weights.FOLDER, help="folder of the checkpoints")
     given = parser.parse_args(arguments)
     try:
@@ -39,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     curve = (_reader if given.what == READER else _rule)(given.seed, given.steps, given.out)
     print(f"{given.what}: accuracy {curve.accuracy[-1]:.3f} while training, {curve.cpu_s:.0f} CPU s")
-    _plot(curve, given.out / f"{given.what}.png", given.what)
+    if given.curve is not None:
+        _plot(curve, given.curve, given.what)
     return 0
 
 
@@ -55,12 +60,32 @@ def reader_of(found: weights.Weights, facts: dict[str, Any]) -> Reader:
     return reader
 
 
+def longer_lives(rng: np.random.Generator) -> Batch:
+    """Lives like the first ones, or longer ones in fewer rooms: a robot on its rounds comes back many times."""
+    from embodied_mem.episodes import recipes, tasks
+
+    if rng.random() < 0.4:
+        return tasks.rooms_batch(rng, 32, questions=16, kinds=recipes.EVERY_KIND)
+    side, kinds = int(rng.integers(2, 5)), (tasks.HAPPENED, tasks.AGO, tasks.AGO, *recipes.EVERY_KIND)
+    return tasks.rooms_batch(rng, 6, steps=256, side=side, questions=64, kinds=kinds, ticks=2)
+
+
+def _joined(first: Curve, then: Curve) -> Curve:
+    last = first.steps[-1]
+    return replace(
+        then, steps=[*first.steps, *(last + step for step in then.steps)], loss=[*first.loss, *then.loss],
+        accuracy=[*first.accuracy, *then.accuracy], cpu_s=first.cpu_s + then.cpu_s,
+    )  # fmt: skip
+
+
 def _reader(seed: int, steps: int | None, out: Path) -> Curve:
     from embodied_mem.episodes import recipes
     from embodied_mem.episodes.model import described, weights_of
-    from embodied_mem.episodes.training import Plan
+    from embodied_mem.episodes.training import Plan, train
 
-    reader, curve = recipes.every_kind(seed, Plan(steps=steps or 1000, lr=8e-3))
+    reader, first = recipes.every_kind(seed, Plan(steps=steps or 1000, lr=8e-3))
+    reader, curve = train(reader.shape, longer_lives, seed, Plan(steps=steps or 800, lr=6e-3), reader=reader)
+    curve = _joined(first, curve)
     facts = {"shape": described(reader), "seed": seed, "curve": asdict(curve)}
     weights.save(out / f"{READER}.safetensors", READER, weights_of(reader), facts)
     return curve

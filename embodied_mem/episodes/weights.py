@@ -84,7 +84,7 @@ def _parsed(path: Path) -> tuple[Weights, dict[str, Any]]:
         kind, shape, (start, stop) = _TYPES[entry["dtype"]], tuple(entry["shape"]), entry["data_offsets"]
         if not 0 <= start <= stop <= len(body) or stop - start != math.prod(shape) * kind.itemsize:
             raise ValueError(f"the array {name!r} is cut off")
-        weights[name] = np.frombuffer(body[start:stop], dtype=kind).reshape(shape)
+        weights[name] = np.frombuffer(body[start:stop], dtype=kind).reshape(shape).copy()
     return weights, about
 
 

@@ -46,7 +46,7 @@ def test_a_live_view_is_a_rebuilt_one_whatever_happened(seed, every, rule):
         if number % every == 0:
             view.refresh()
     index = RecordIndex()
-    index.apply(life.memory.entries())
+    index.apply(life.memory.entries(1, 10**6))
     for seq in np.flatnonzero(life.memory.index.table.slot_of_text.data >= 0).tolist():
         index.set_vectors(np.array([seq]), life.memory.index.vector_of(seq)[None], life.memory.index.model)
     same(view, EpisodeView(index, budget_mb=MOMENTS, rule=rule))
@@ -96,12 +96,12 @@ def test_forgetting_a_record_takes_it_out_of_every_answer_and_undo_brings_it_bac
     view = EpisodeView(memory_.index)
     before = state(view)
     place = view.place_at(np.zeros(3))
-    command = memory_.forget([seqs[0, 0, 0], seqs[0, 0, 1]])
+    memory_.forget([seqs[0, 0, 0], seqs[0, 0, 1]])
     assert view.happened(place, 0).found
     assert view.visits_of(place) == 1 and seqs[0, 0, 0] not in view.retained()
     with pytest.raises(NotFoundError, match="not in memory"):
         view.around(seqs[0, 0, 0])
-    memory_.undo(command.seq if hasattr(command, "seq") else command)
+    memory_.undo()
     for name, value in state(view).items():
         np.testing.assert_allclose(value, before[name], atol=1e-5)
 
@@ -152,5 +152,5 @@ def test_what_cannot_be_is_refused_with_a_sentence():
         view.place_at(np.zeros(3), "the moon")
     with pytest.raises(BadInputError, match="no rule"):
         EpisodeView(memory_.index, rule="whatever")
-    with pytest.raises(NotFoundError, match="no place|Nothing was remembered"):
+    with pytest.raises(NotFoundError, match="no place"):
         EpisodeView(memory().index).happened(0)
