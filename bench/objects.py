@@ -1,14 +1,14 @@
 """Is the memory of things true? Households of ALFRED in which things are moved while nobody looks, and speed.
 
 Every arm is given the same detections of a sensor that misses, confuses and measures with noise (sim/household). The
-floor plans are split by a hash of their names; a full run asks about those of evaluation, a quick run about a few of
-development. Things are asked about whose label is the only one of its kind there; a place is right within 0.5 m. A
-moved thing counts when it was in view at least once after the move, and before it.
+floor plans are split by a hash of their names; a full run asks about the households of objects_suite.json, all of
+evaluation, a quick run about a few of development. Things are asked about whose label is the only one of its kind
+there; a place is right within 0.5 m. A moved thing counts when it was in view at least once after the move, and before
+it. Questions about one floor plan are alike, so intervals draw whole floor plans anew (bootstrap).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 
 from bench.harness import ROOT, Options, Report, parse
-from bench.house import wilson
 from bench.objects_arms import EMEM, Arm, Clusters, Emem, LastDetection, Ours
 from bench.objects_speed import speed
+from bench.objects_suite import TRACES, chosen, read, suite
 from embodied_mem.inference.select import default_embedder
-from sim.household.traces import Household, households, vocabulary
+from sim.household.traces import Household, vocabulary
 from sim.household.watching import Glance, Sensor, watch
 
-_DATA = Path(os.environ.get("EMBODIED_MEM_DATA", ROOT / ".." / "shared" / "data"))
 _WITHIN = 0.5  # metres
-_SEED, _PER_SCENE, _QUICK = 6, 1, 5
+_SEED, _QUICK = 6, 5
+_DRAWS = 2000  # of floor plans, for an interval
 _ABSENT = 6  # labels asked about in each household that are not there
 _OURS, _BLIND = "ours", "ours, without negative evidence"
 
@@ -43,13 +43,26 @@ class Score:
     ghosts: int = 0
     scenes: int = 0
     said: list[tuple[float, bool]] = field(default_factory=list)
+    by_plan: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    plan: str = ""  # the floor plan that is asked about
 
     def note(self, kind: str, right: bool) -> None:
         self.asked[kind] += 1
         self.right[kind] += right
+        self.by_plan[kind][self.plan].append(int(right))
 
     def share(self, kind: str) -> float | None:
         return self.right[kind] / self.asked[kind] if self.asked[kind] else None
+
+    def interval(self, kind: str) -> str:
+        """95 % of the share, from floor plans drawn anew with replacement (Efron 1979)."""
+        plans = [(sum(own), len(own)) for own in self.by_plan[kind].values()]
+        if len(plans) < 2:
+            return ""
+        drawn = np.random.default_rng(_SEED).integers(len(plans), size=(_DRAWS, len(plans)))
+        counts = np.array(plans)[drawn].sum(axis=1)
+        low, high = np.quantile(counts[:, 0] / counts[:, 1], [0.025, 0.975])
+        return f"{low:.1%}-{high:.1%}"
 
 
 def _arms() -> dict[str, Callable[[list[Any]], Arm]]:
@@ -87,7 +100,7 @@ def _ask(
     for arm_name, make in arms.items():
         arm, score = make(every), scores[arm_name]
         early = make(first) if moves else arm
-        score.scenes += 1
+        score.scenes, score.plan = score.scenes + 1, home.scene
         for item in home.stages[last]:
             if counts[item.label] != 1:
                 continue
@@ -161,18 +174,17 @@ def _plot(rows: list[list[Any]], path: Path) -> None:
     print(f"drawn: {path.relative_to(ROOT)}")
 
 
-def _homes(path: Path, quick: bool) -> list[Household]:
-    taken: Counter[str] = Counter()
-    homes = []
-    for home in households(path, _SEED, development=quick):
-        taken[home.scene] += 1
-        if taken[home.scene] <= (1 if quick else _PER_SCENE):
-            homes.append(home)
-    return homes[:_QUICK] if quick else homes
+def _homes(quick: bool) -> list[Household]:
+    if not quick:
+        return [home for _, home in suite()]
+    plans: dict[str, Household] = {}
+    for _, _, home in chosen(development=True, seeds=(_SEED,)):
+        plans.setdefault(home.scene, home)
+    return list(plans.values())[:_QUICK]
 
 
 def alfred(report: Report) -> None:
-    path = _DATA / "alfred" / "traces.jsonl"
+    path = TRACES
     small = "a quick run asks about a few floor plans of development" if report.options.quick else ""
     if not path.is_file():
         small = f"{path.name} of ALFRED is not here"
@@ -182,7 +194,7 @@ def alfred(report: Report) -> None:
         scores: dict[str, Score] = defaultdict(Score)
         if path.is_file():
             classes, arms = vocabulary(path), _arms()
-            for number, home in enumerate(_homes(path, report.options.quick)):
+            for number, home in enumerate(_homes(report.options.quick)):
                 glances = list(watch(home, replace(Sensor(), miss=rate), classes, _SEED + number))
                 there = {item.label for item in home.stages[0]}
                 rng = np.random.default_rng([_SEED, number, 1])
@@ -197,8 +209,7 @@ def _tell(report: Report, rate: float, bar: float, scores: dict[str, Score], sma
     rows = []
     for name, score in scores.items():
         for kind in kinds:
-            low, high = wilson(score.right[kind], score.asked[kind])
-            rows.append([name, kind, score.right[kind], score.asked[kind], f"{low:.1%}-{high:.1%}"])
+            rows.append([name, kind, score.right[kind], score.asked[kind], score.interval(kind)])
         rows.append([name, "ghosts", score.ghosts, score.scenes, ""])
     report.table(f"households {at}", ["arm", "question", "yes", "of", "95 %"], rows)
     ours = scores.get(_OURS, Score())
@@ -216,6 +227,7 @@ def _tell(report: Report, rate: float, bar: float, scores: dict[str, Score], sma
 
 def run(options: Options) -> int:
     report = Report("objects", options, seeds={"worlds": _SEED}, packages=("emem", "scikit-learn"))
+    report.note(f"The committed list of households: sha256 {read()[1]}.")
     alfred(report)
     speed(report)
     report.bar("house demo: right of 100", None, at_least=95, why_open="python -m bench.house asks them, through nodes")
