@@ -36,7 +36,7 @@ from sim.street.simulator import load_street
 _SEED = 11
 _SIDE_M = 700.0
 _NODES = ("record", "spatial", "perception", "sim")
-_STALL_S = 120.0
+_START_S, _STALL_S = 1200.0, 240.0  # kernels that were never compiled before are, while nodes are configured
 Rows = Sequence[dict[str, Any]]
 
 
@@ -67,7 +67,7 @@ def patrol_through_nodes(folder: Path, memory: Path, frames: int) -> Iterator[tu
             "world": "street", "street": str(folder), "seed": _SEED, "real_time_factor": 0.0, "max_frames": frames,
             "lock_step_timeout": 20.0,
         },
-        "manager": {"heartbeat_timeout": 60.0},
+        "manager": {"heartbeat_timeout": 120.0, "transition_timeout": _START_S},
     }  # fmt: skip
     begin = time.monotonic()
     with private_domain():
@@ -78,7 +78,7 @@ def patrol_through_nodes(folder: Path, memory: Path, frames: int) -> Iterator[tu
                 watcher.look(0.2)
                 if watcher.progress.frames != seen:
                     moved, seen = time.monotonic(), watcher.progress.frames
-                if nodes.wait(0.0) or time.monotonic() - moved > _STALL_S:
+                if nodes.wait(0.0) or time.monotonic() - moved > (_STALL_S if seen > 0 else _START_S):
                     raise RuntimeError(f"The nodes stand still at frame {seen}: {nodes.tail('sim', 5)}")
             took = time.monotonic() - begin
             watcher.listen(3.0)
