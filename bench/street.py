@@ -4,6 +4,7 @@
 only a budget drops anything.
 
 A  landmark recall after many drives   B  following instructions with growing memory   C  going back to something
+(C needs no instructions; `python -m bench.street_back` runs it alone)
 
 The full run uses map2seq's unseen_dev split, once; --quick uses a few instructions of the tuning pool. Every arm has
 the same parser, the same prior (ways are direct and 35 to 45 nodes long), the same budget of actions and the same eyes.
@@ -23,11 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.harness import Options, Report, parse
-from bench.street_compressed import compression_table
+from bench.street_back import return_to
 from bench.street_memory import City, Episode, EpisodeMemory, Kept, drive, patrol
 from bench.street_metrics import Hops, mcnemar, paired_interval, scores
 from bench.street_recall import ENTRY_BYTES, arms, ask, drive_and_see, questions
-from bench.street_return import go_back
 from bench.street_tune import data_folder, load_episodes, patrolled
 from embodied_mem.instructions.follower import Follower
 from embodied_mem.instructions.weights import with_memory, without_memory
@@ -176,31 +176,6 @@ def recall_landmarks(report: Report, city: City, episodes: Sequence[Episode], dr
         ])  # fmt: skip
     title = f"A: {len(asked)} landmark phrases after {drives} patrols of 200 nodes; right within 50 m of the way"
     report.table(title, ["arm", "recall@1 %", "recall@5 %", "MRR", "median error m", "answered %", "bytes", "us"], rows)
-
-
-def return_to(report: Report, city: City, trials: int) -> None:
-    """Part C."""
-    old = City(city.graph, load_landmarks(data_folder(), city.graph, 2013), city.noise)
-    now = set(city.landmarks.names) - {""}
-    both = now & set(old.landmarks.names)
-    kinds = (("2017", city, now), ("2017", city, both), ("2013 in 2017's streets", old, both))
-    rows = []
-    for drives in (100,) if trials < 100 else (30, 100, 300, _FULL_DRIVES):
-        made = {id(seen): patrolled(seen, drives, seed=_SEED) for seen in (city, old)}
-        for name, seen, asked in kinds:
-            kept = made[id(seen)]
-            result = go_back(seen, kept, city.landmarks, sorted(asked), trials, _SEED)
-            figures = [round(100 * result[key], 1) for key in ("SPL", "success", "says unknown")]
-            rows.append([name, len(asked), drives, *figures])
-    columns = ["memory of", "names", "patrols", "SPL %", "success %", "unknown %"]
-    report.table(f"C: go back to X, {trials} names that stand there in 2017", columns, rows)
-    drives = 100 if trials < 100 else _FULL_DRIVES
-    kept = patrolled(city, drives, seed=_SEED)
-    report.table(
-        f"C: compression against stretch, {trials} names after {drives} patrols; what memory does not know left out",
-        ["kept", "stretch", "places", "edges", "bytes", "SPL %", "success %"],
-        compression_table(city, kept, sorted(now), trials, _SEED),
-    )
 
 
 def run(options: Options) -> int:
