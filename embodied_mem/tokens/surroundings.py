@@ -46,6 +46,7 @@ class Surroundings:
         self._memory: ShortTermMemory | None = None
         self._model = ""
         self._read = 0  # records up to this number were taken in
+        self._followed_to = (-1, 0, "")  # of the index: watermark, vectors; the map
         self._maps: list[SetMap] = []
         self._versions: dict[int, tuple[int, int]] = {}  # of each entry: its row in the index, the slot of its vector
 
@@ -85,6 +86,9 @@ class Surroundings:
     def _followed(self, width: int, map_id: str) -> ShortTermMemory:
         """Short-term memory as the log is now, with the current place entered."""
         index = self._view.index
+        now = (index.watermark, index.vector_count, map_id)
+        if self._memory is not None and now == self._followed_to:
+            return self._memory
         if self._memory is None or index.model != self._model:
             self._memory = ShortTermMemory(
                 self.settings.capacity, width, half_life_s=self.settings.half_life_s, radius=self.settings.radius,
@@ -116,6 +120,7 @@ class Surroundings:
             vectors = index.vectors_at(rows)
         memory.remember(fresh, positions, vectors, stamps)
         self._read = watermark
+        self._followed_to = now
         return memory
 
     def _current(self, numbers: IntArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
