@@ -202,9 +202,9 @@ class _Reader:
             if following.kind != "place":
                 continue
             if token.value in ("from", "off"):
-                self._hints |= {self._lies(thing, following.value, "to") for thing in things}
+                self._hints |= self._hint(things, following.value)
             elif target and not self._hints:  # "the mug on the table to the desk": the first is where it is
-                self._hints |= {self._lies(thing, target, relation) for thing in things}
+                self._hints |= self._hint(things, target)
                 target, relation = following.value, token.value
             else:
                 target, relation = following.value, token.value
@@ -213,6 +213,14 @@ class _Reader:
         self._place = target
         for thing in things:
             self._say(self._lies(thing, target, relation), "lies")
+
+    def _hint(self, things: list[str], name: str) -> set[Fact]:
+        """That things are on or in a place: which of the two was not said."""
+        place = self._book.by_name.get(name)
+        if place is None:
+            raise self._unclear(f"nothing can be on or in the {name}")
+        words = [word for word, fits in (("on", place.surface), ("in", place.container)) if fits]
+        return {fact(word, thing, name) for thing in things for word in words}
 
     def _ambiguous(self, token: _Token) -> BadInputError:
         if token.kind == "room":

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from embodied_mem.objects.locate import Located
 from embodied_mem.planner.beliefs import Belief, mixed, prior_of, updated
 from embodied_mem.planner.experience import DONE, SENSOR, Experience, StepRecord
-from embodied_mem.planner.facts import Fact, fact
+from embodied_mem.planner.facts import Fact, Facts, fact
 from embodied_mem.planner.household import OPPOSITES
 from embodied_mem.planner.monitor import Judgement
 from embodied_mem.planner.places import HERE, PlaceBook
@@ -25,6 +25,7 @@ from embodied_mem.records.entry import Entry
 FloatArray = NDArray[np.float64]
 _S = 1_000_000_000
 _TRUE, _FALSE = 0.9, 0.1  # probabilities from which something counts as so, or as not so
+_TOLD = 0.85  # how far people are believed who say where something is
 _LEAST = 0.03  # presence below which memory's things are not told of
 _OLD_LOOK_S = 1800.0  # seconds in which a look in vain loses most of its weight: people carry things about
 
@@ -77,6 +78,7 @@ class Knowledge:
         self.watermark = 0
         self.begun_ns = 0  # when the current task began
         self.shown: dict[str, int] = {}  # when each thing was last detected at a known place
+        self.told: Facts = frozenset()
         self._beliefs: dict[str, tuple[int, Belief]] = {}
         self._habits: dict[str, tuple[int, dict[int, float]]] = {}
 
@@ -98,8 +100,9 @@ class Knowledge:
                 self.shown |= {thing: glimpse.stamp_ns for thing, (region, _) in glimpse.things.items() if region >= 0}
             self.version += 1
 
-    def begin(self, now_ns: int) -> None:
-        """A task begins: from now on, to find a thing is to see it."""
+    def begin(self, now_ns: int, told: Facts = frozenset()) -> None:
+        """A task begins: from now on, to find a thing is to see it. `told`: where things are, as somebody says."""
+        self.told = told
         self.begun_ns, self.now_ns = now_ns, max(self.now_ns, now_ns)
         if not self.uses.episodes:
             self.experience.forget_rates()
@@ -148,7 +151,7 @@ class Knowledge:
         n = len(self.book.regions)
         if self.held == thing:
             return Belief(thing, np.zeros(n), why=f"the robot holds the {thing}")
-        fresh = self.sightings.since(self.now_ns - round(self.uses.fresh_s * _S))
+        fresh = self.sightings.since(self._horizon)
         known, position, region, evidence, why = self._remembered(thing)
         prior = prior_of(thing, self.book, self.typical, self._habit(thing) if self.uses.episodes else {})
         probability, _ = mixed(known, prior, self._doubts(thing))
@@ -199,6 +202,11 @@ class Knowledge:
                     best, position, region, evidence = found.present, found.position, at, found.evidence
                     age = max(self.now_ns - found.last_seen, 0) / _S
                     why = f"the {thing} was last seen {age:.0f} s ago"
+        if self.shown.get(thing, 0) < self.begun_ns and (said := self._said(thing)):
+            known *= (1 - _TOLD) / max(float(known.sum()), 1.0)
+            for at in said:
+                known[at] += _TOLD / len(said)
+            why = f"somebody said where the {thing} is"
         done = self._handled(thing) if self.uses.steps else None
         if done is not None and self.shown.get(thing, 0) <= done.stamp_ns:
             known, position, region = np.zeros(n), None, -1
@@ -208,6 +216,25 @@ class Knowledge:
                 region = self.book.regions.index(lies)
                 known[region] = 0.95
         return known, position, region, evidence, why
+
+    def _said(self, thing: str) -> list[int]:
+        """Regions where a thing is by what was said when the task began, and that were not seen without it since."""
+        empty: dict[int, int] = {}
+        for glimpse in self.sightings.since(max(self.begun_ns, 0 if self.uses.steps else self._horizon)):
+            for at in np.flatnonzero(glimpse.covered):
+                empty[int(at)] = empty.get(int(at), 0) + 1
+        regions = self.book.regions
+        said = (
+            regions.index(r)
+            for f in self.told
+            if f.arguments[0] == thing and (r := Fact(f.name, ("", f.arguments[1]))) in regions
+        )
+        return sorted(at for at in said if empty.get(at, 0) < 2)
+
+    @property
+    def _horizon(self) -> int:
+        """The time from which on what was seen counts as seen now."""
+        return self.now_ns - round(self.uses.fresh_s * _S)
 
     def _handled(self, thing: str) -> StepRecord | None:
         """The last time that the robot itself took a thing up or put it down."""
@@ -309,7 +336,7 @@ class Knowledge:
     def _judge_state(self, item: Fact) -> Judgement:
         """What opens or runs: by the last report, or by what the robot itself did since."""
         other = Fact(OPPOSITES[item.name], item.arguments)
-        horizon = 0 if self.uses.objects else self.now_ns - round(self.uses.fresh_s * _S)
+        horizon = 0 if self.uses.objects else self._horizon
         found = newest(self.sightings.since(horizon), {item, other})
         stamp = found[0].stamp_ns if found else 0
         if self.uses.steps:

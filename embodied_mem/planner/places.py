@@ -185,13 +185,23 @@ class PlaceBook:
 
     def nearest_spot(self, x: float, y: float, within: float = 0.6) -> str:
         """The named spot at a point of the map, "" when none is within some metres."""
-        best = min(self.spots, key=lambda name: np.hypot(self.spots[name][0] - x, self.spots[name][1] - y), default="")
-        return best if best and np.hypot(self.spots[best][0] - x, self.spots[best][1] - y) <= within else ""
+        best, away = self._nearest(x, y)
+        return best if away <= within else ""
 
     def room_at(self, x: float, y: float) -> str:
         """The room of the spot nearest to a point."""
-        best = min(self.spots, key=lambda name: np.hypot(self.spots[name][0] - x, self.spots[name][1] - y), default="")
-        return self.room_of.get(best, "")
+        return self.room_of.get(self._nearest(x, y)[0], "")
+
+    @cached_property
+    def _stands(self) -> tuple[tuple[str, ...], FloatArray]:
+        return tuple(self.spots), np.array([spot[:2] for spot in self.spots.values()]).reshape(-1, 2)
+
+    def _nearest(self, x: float, y: float) -> tuple[str, float]:
+        names, at = self._stands
+        if not names:
+            return "", float("inf")
+        away = np.hypot(at[:, 0] - x, at[:, 1] - y)
+        return names[int(away.argmin())], float(away.min())
 
     # --- files -------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from enum import Enum
 import numpy as np
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.planner.acting import HOPELESS, LOOKS, Acting, Controller
+from embodied_mem.planner.acting import HOPELESS, LOOKS, Acting, Context, Controller
 from embodied_mem.planner.experience import BEGUN, DONE, FAILED, GIVEN_UP, StepRecord, TaskRecord, folded
 from embodied_mem.planner.facts import Fact, Facts, listed
 from embodied_mem.planner.framing import Pricing, frame
@@ -89,6 +89,7 @@ class System2:
 
     write   puts a caption into the log; clock: ROS time in ns
     things  every name that an instruction may use
+    saw     asks for further frames; settled: hears what became of each step
     """
 
     def __init__(
@@ -96,9 +97,10 @@ class System2:
         things: Callable[[], tuple[str, ...]], clock: Callable[[], int], solver: Solver | None = None,
         pricing: Pricing | None = None, settings: Settings | None = None, rng: np.random.Generator | None = None,
         saw: Callable[[], object] = lambda: None,
+        settled: Callable[[PlanStep, Verdict], object] = lambda step, found: None,
     ) -> None:  # fmt: skip
         self.known, self.controller, self._write = known, controller, write
-        self._things, self._clock, self._saw = things, clock, saw
+        self._things, self._clock, self._saw, self._settled = things, clock, saw, settled
         self.solver: Solver = solver or ForwardSearch()
         self.pricing = pricing or Pricing(known.book, known.experience, learned=known.uses.episodes)
         self.settings = settings or Settings()
@@ -132,7 +134,7 @@ class System2:
         self._tree, self._tries, self._looks, self._judging, self._failed = None, {}, 0, False, ""
         number = max((step.step for step in before), default=0)
         self._acting, self._first = Acting(self.known, self.controller, self._write, self._clock, name, number), number
-        self.known.begin(now)
+        self.known.begin(now, meant.hints)
         if not before:
             self._write(TaskRecord(name, meant.words, BEGUN).caption)
         self._tell("task", meant.words, "it was going on when it was interrupted" if before else "")
@@ -174,6 +176,11 @@ class System2:
     def cancel(self, reason: str) -> Progress:
         """Stop what runs and give the task up."""
         return self._give_up(reason)
+
+    def context_of(self, step: PlanStep) -> Context:
+        """What memory would tell a controller for a step now."""
+        assert self._acting is not None
+        return self._acting.context(step)
 
     def suspend(self) -> None:
         """Stop what runs; `begin` with the task's name goes on with it."""
@@ -300,6 +307,7 @@ class System2:
         step, ended = run.plan.steps[acting.step.id - 1], acting.ended
         done = found is Verdict.DONE or (found is Verdict.UNKNOWN and ended.done)
         run.verdicts.append((step, found, ended.done))
+        self._settled(step, found)
         tries = self._tries[str(step.action)] = self._tries.get(str(step.action), 0) + 1
         reason = "" if done else ended.reason or ("not found" if step.skill in LOOKS else "not seen to be so")
         record = acting.record(tries, DONE if done else FAILED, reason, ended.seconds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embodied_mem.geometry import rotation_matrices
 from embodied_mem.planner.places import Door, Place, PlaceBook
+from sim.house.chores.glimpse import EDGE, EyeConfig, cast
 from sim.house.config import HouseConfig
 from sim.house.floorplan import Rect, make_plan
 from sim.house.furnish import REACH, furnish
@@ -62,9 +64,14 @@ class Building:
         paths = Paths(house.grid(), REACH, house.start)
         places = tuple(place for thing in house.furniture if (place := _place(house, thing, paths)) is not None)
         doors = tuple(_door(house, i) for i in range(len(house.plan.doors)))
-        book = PlaceBook(places, doors)
-        lows, highs, owners = _solids(house, book)
-        return cls(house, book, lows, highs, owners, paths)
+        lows, highs, owners = _solids(house, PlaceBook(places, doors))
+        places = tuple(_with_a_view(place, house, paths, lows, highs, owners) for place in places)
+        return cls(house, PlaceBook(places, doors), lows, highs, owners, paths)
+
+    def in_view(self, place: Place, points: FloatArray) -> NDArray[np.bool_]:
+        """(n,) which points (n, 3) are seen from where the robot works at a place, when that is open."""
+        open_ = np.array([owner != place.name for owner in self.owners])
+        return in_view(place.stand, points, self.lows[open_], self.highs[open_])
 
     def way(self, origin: str, target: str) -> FloatArray:
         """(m, 2) the way between two spots, metres."""
@@ -108,6 +115,55 @@ def _place(house: House, thing: Thing, paths: Paths) -> Place | None:
     return Place(
         name, label, thing.room, _stand(house, thing, paths), _triple(lo), _triple(hi), surface, container, appliance
     )
+
+
+def sample(place: Place, relation: str, share: float = 0.75) -> FloatArray:
+    """(n, 3) points where the middles of things may be on or in a place."""
+    low, high = np.array(place.low), np.array(place.high)
+    middle, half = (low + high) / 2, (high - low) / 2 * share
+    steps = np.array([[a, b] for a in (-1, 0, 1) for b in (-1, 0, 1)])
+    if relation == "on":
+        z = high[2] + 0.07
+    else:
+        z = low[2] + min(0.4, (high[2] - low[2]) / 2) + 0.07
+    return np.column_stack([middle[:2] + steps * half[:2], np.full(len(steps), z)])
+
+
+def in_view(
+    stand: tuple[float, float, float], points: FloatArray, lows: FloatArray, highs: FloatArray
+) -> NDArray[np.bool_]:
+    """(n,) which points (n, 3) the robot's camera shows from a pose of the base, with boxes in the way."""
+    eye = EyeConfig()
+    position, turn = eye.mount.pose(np.array(stand[:2]), stand[2])
+    local = (points - position) @ rotation_matrices(turn)
+    distance = np.linalg.norm(local, axis=1)
+    inside = np.abs(np.arctan2(local[:, 1], local[:, 0])) < eye.fov_h * EDGE * 0.95
+    inside &= np.abs(np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1]))) < eye.fov_v * EDGE * 0.95
+    inside &= (distance > eye.near) & (distance < eye.far)
+    first = cast(position, (points - position) / distance[:, None], lows, highs)
+    return inside & (first > distance - 0.05)
+
+
+def _with_a_view(
+    place: Place, house: House, paths: Paths, lows: FloatArray, highs: FloatArray, owners: tuple[str, ...]
+) -> Place:
+    """The place with the stand from which most of it is seen; of equal ones that nearest to its front."""
+    open_ = np.array([owner != place.name for owner in owners])
+    low, high = np.array(place.low[:2]), np.array(place.high[:2])
+    inner = house.plan.room(place.room).inner
+    points = paths.points[::7]
+    gap = np.linalg.norm(np.maximum(np.maximum(low - points, points - high), 0), axis=1)
+    near = (gap > 0.3) & (gap < 1.0) & (points >= (inner.x0, inner.y0)).all(axis=1)
+    points = points[near & (points <= (inner.x1, inner.y1)).all(axis=1)]
+    points = points[np.argsort(np.linalg.norm(points - place.stand[:2], axis=1), kind="stable")][:120]
+    relations = ["on"] * place.surface + ["in"] * place.container
+    if not len(points) or not relations:
+        return place
+    targets = np.concatenate([sample(place, relation) for relation in relations])
+    middle = (low + high) / 2
+    stands = [place.stand] + [(float(x), float(y), float(np.arctan2(*(middle - (x, y))[::-1]))) for x, y in points]
+    seen = [in_view(stand, targets, lows[open_], highs[open_]).mean() for stand in stands]
+    return replace(place, stand=stands[int(np.argmax(seen))])
 
 
 def _stand(house: House, thing: Thing, paths: Paths) -> tuple[float, float, float]:

@@ -21,8 +21,9 @@ FloatArray = NDArray[np.float64]
 Rng = np.random.Generator
 
 DETECTOR = "house-boxes"
-_ROWS, _COLUMNS = 30, 40
-_EDGE = 0.45  # share of the field of view, from its middle, within which things are recognised
+_ROWS, _COLUMNS = 22, 30
+_MARGIN = 1.0  # metres beyond the detector's range that depth still reaches
+EDGE = 0.45  # share of the field of view, from its middle, within which things are recognised
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class Eye:
         c = self.config
         position, turn = c.mount.pose(np.array(pose[:2]), pose[2])
         rotation = rotation_matrices(turn)
-        keep = solids.blocking
+        gap = np.maximum(np.maximum(solids.lows - position, position - solids.highs), 0)
+        keep = solids.blocking & ((gap**2).sum(axis=1) < (c.far + _MARGIN) ** 2)  # what is beyond is not told apart
         lows = np.concatenate([solids.lows[keep], centers - sizes / 2])
         highs = np.concatenate([solids.highs[keep], centers + sizes / 2])
         ranges = cast(position, self._rays @ rotation.T, lows, highs)
@@ -86,7 +88,7 @@ class Eye:
         distance = np.linalg.norm(local, axis=1)
         azimuth = np.arctan2(local[:, 1], local[:, 0])
         elevation = np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1]))
-        inside = (np.abs(azimuth) < c.fov_h * _EDGE) & (np.abs(elevation) < c.fov_v * _EDGE)
+        inside = (np.abs(azimuth) < c.fov_h * EDGE) & (np.abs(elevation) < c.fov_v * EDGE)
         inside &= (distance > c.near) & (distance < c.far)
         shown = np.flatnonzero(inside)
         if len(shown):

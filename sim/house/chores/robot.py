@@ -13,6 +13,7 @@ from embodied_mem.planner.acting import Context, Ended
 from embodied_mem.planner.experience import observation_of
 from embodied_mem.planner.framing import Pricing, straight
 from embodied_mem.planner.knowledge import Knowledge, Uses
+from embodied_mem.planner.monitor import Verdict
 from embodied_mem.planner.plan import PlanStep
 from embodied_mem.planner.system2 import Progress, Settings, System2
 from embodied_mem.planner.ways import PlaceWays
@@ -63,11 +64,12 @@ class HouseController:
 
 
 class Robot:
-    """World, memory and planner of one robot. `past`: entries of earlier days, which only memory knows."""
+    """World, memory and planner of one robot. `known`: other knowledge than that of its memory."""
 
     def __init__(
         self, world: World, uses: Uses, *, things: Sequence[str], typical: Mapping[str, tuple[str, ...]], seed: int = 0,
-        past: Sequence[Entry] = (), known: Callable[[Robot], Knowledge] | None = None, sure: float = 0.8,
+        settled: Callable[[PlanStep, Verdict], object] = lambda step, found: None,
+        known: Callable[[Robot], Knowledge] | None = None, sure: float = 0.8,
     ) -> None:  # fmt: skip
         self.world, self.uses = world, uses
         self.memory = RecordMemory.in_memory(None, clock=lambda: world.stamp_ns)
@@ -83,8 +85,8 @@ class Robot:
             self.known, self.controller, self.write, things=lambda: tuple(things), clock=lambda: world.stamp_ns,
             pricing=self.pricing, settings=Settings(remembers_looks=uses.steps or uses.objects),
             rng=np.random.default_rng(seed), saw=lambda: world.see(2),
+            settled=settled,
         )  # fmt: skip
-        del past
 
     def _watch(self, frame: Observation) -> None:
         self.controller.saw(frame)

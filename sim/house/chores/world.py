@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +49,8 @@ class Item:
 class Event:
     """Something that happens without the robot, at the first step boundary after `at_s`, and not before its eyes.
 
-    kind   move (to `relation`, `place`), nudge (by dx, dy on its place), shut, open (a door or container)
+    kind   move (to `relation`, `place`), nudge (by dx, dy on its place, when the robot reaches for it), shut, open (a
+           door or container)
     """
 
     at_s: float
@@ -181,6 +181,7 @@ class World:
             z = low[2] + min(0.4, (high[2] - low[2]) / 2) + item.size[2] / 2
         margin = np.minimum(np.array(item.size[:2]) / 2, (high - low)[:2] / 2 - 0.01)
         others = [o.position for o in self.items.values() if o.label != label and o.place == place]
+        spare = None
         for _ in range(40):
             x, y = rng.uniform(low[:2] + margin, high[:2] - margin)
             if relation == "in":  # towards the front, where it is seen when it is open
@@ -188,8 +189,10 @@ class World:
                 x, y = np.clip([x, y], low[:2] + 0.03, high[:2] - 0.03)
             at = np.array([x, y, z])
             if all(np.linalg.norm(other - at) >= _APART for other in others):
-                return at
-        return None
+                if self.building.in_view(where, at[None])[0]:
+                    return at
+                spare = at if spare is None else spare
+        return spare
 
     def lay(self, label: str, relation: str, place: str, rng: Rng | None = None) -> bool:
         """Put a thing somewhere by hand; False when there is no room."""
@@ -205,7 +208,7 @@ class World:
     def do(self, skill: str, arguments: tuple[str, ...], aim: FloatArray | None = None) -> Did:
         """Let the robot do one skill. `aim` (3,): where the controller takes the thing to be, for a grasp."""
         begin = self.seconds
-        self._happen()
+        self._happen(arguments[0] if skill in ("pick", "take_out") else "")
         reason = self._go(arguments[1]) if skill == "go" else self._handle(skill, arguments, aim)
         self._happen()
         return Did(not reason, reason, self.seconds - begin)
@@ -230,21 +233,18 @@ class World:
 
     def _walk(self, line: FloatArray) -> None:
         """Along way-points (m, 2), with a frame every few steps."""
-        since = 0.0
-        for a, b in pairwise(line):
-            length = float(np.hypot(*(b - a)))
-            yaw = float(np.arctan2(*(b - a)[::-1]))
-            walked = 0.0
-            while walked < length:
-                step = min(length - walked, _STRIDE - since)
-                walked, since = walked + step, since + step
-                self.seconds += step / SPEED
-                if since >= _STRIDE - 1e-9:
-                    since = 0.0
-                    x, y = a + (b - a) * walked / max(length, 1e-9)
-                    self.spot, self.pose = "", (float(x), float(y), yaw)
-                    self.watch(self.frame())
-        self.seconds += 1.0
+        legs = np.diff(line, axis=0)
+        lengths = np.linalg.norm(legs, axis=1)
+        ends = np.cumsum(lengths)
+        total = float(ends[-1]) if len(ends) else 0.0
+        begin = self.seconds
+        for way in np.arange(_STRIDE, total, _STRIDE):
+            k = int(np.searchsorted(ends, way))
+            x, y = line[k] + legs[k] * (way - ends[k] + lengths[k]) / lengths[k]
+            self.seconds = begin + float(way) / SPEED
+            self.spot, self.pose = "", (float(x), float(y), float(np.arctan2(legs[k, 1], legs[k, 0])))
+            self.watch(self.frame())
+        self.seconds = begin + total / SPEED + 1.0
 
     def _handle(self, skill: str, arguments: tuple[str, ...], aim: FloatArray | None) -> str:
         self.seconds += SECONDS[skill]
@@ -317,9 +317,10 @@ class World:
 
     # --- people ------------------------------------------------------------------------------------------------
 
-    def _happen(self) -> None:
-        """Events that are due, and that the robot is not in the way of."""
-        self.events = [event for event in self.events if event.at_s > self.seconds or not self._try(event)]
+    def _happen(self, grasped: str = "") -> None:
+        """Events that are due, and that the robot is not in the way of. `grasped`: what it is reaching for."""
+        due = [e for e in self.events if e.at_s <= self.seconds and (e.kind != "nudge" or e.name == grasped)]
+        self.events = [event for event in self.events if event not in due or not self._try(event)]
 
     def _try(self, event: Event) -> bool:
         item = self.items.get(event.name)
