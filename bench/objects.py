@@ -208,8 +208,7 @@ def _tell(report: Report, rate: float, bar: float, scores: dict[str, Score], sma
     kinds = sorted({kind for score in scores.values() for kind in score.asked})
     rows = []
     for name, score in scores.items():
-        for kind in kinds:
-            rows.append([name, kind, score.right[kind], score.asked[kind], score.interval(kind)])
+        rows += [[name, kind, score.right[kind], score.asked[kind], score.interval(kind)] for kind in kinds]
         rows.append([name, "ghosts", score.ghosts, score.scenes, ""])
     report.table(f"households {at}", ["arm", "question", "yes", "of", "95 %"], rows)
     ours = scores.get(_OURS, Score())

@@ -3,8 +3,8 @@
     python -m bench.objects_suite        # writes bench/objects_suite.json
 
 The rule: of every evaluation floor plan, each task in which something that is the only one of its label is moved by
-more than a metre to a place in the open, with four seeds (of where on its receptacle it is put, and of the robot's looks
-and the sensor's errors); and one further task, where there is none, so that every floor plan counts among the scenes.
+more than a metre to a place in the open, with four seeds (of where on its receptacle it is put, of the robot's looks,
+and of the sensor's errors); and one further task, where there is none, so that every floor plan is among the scenes.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from embodied_mem.objects.evidence import SAME_PLACE, VOLUMES, WITHIN
@@ -20,7 +21,7 @@ IntArray = NDArray[np.int64]
 _TRACE = 0.01  # probability of ever having been real from which a stay is told of at all
 _REAL = 0.5  # and from which it may be a part of a move
 _DOUBT = 0.5  # scores below are believed in less
-_FAR = 1.0  # metres within which a rival has its middle
+_THIN, _WIDEST = 0.02, 4.0  # metres: nothing is thinner, and few things are wider
 _RIVAL = 0.4  # share of the detections at a place from which a label stands
 _EVIDENCE = 64  # newest detections that are named
 _SHUT = 0.1  # metres beyond the sides of what holds a thing
@@ -33,15 +34,13 @@ class Answers:
         self._fold, self._words = fold, words
         self.state = state = fold.state
         self.folded = state.folded
-        stays = state.stays
-        self._labels = stays.main
-        self._rows = np.flatnonzero((stays.into == NONE) & (stays.belief[:, UNREAL] < 1 - _TRACE))
+        self._labels = state.stays.main
         self._links: dict[tuple[int, ...], tuple[IntArray, Links]] = {}
-        self._holders = self._rows[np.array(words.holding, dtype=bool)[self._labels[self._rows]]]
+        self._holding: IntArray | None = None
 
     def labels(self, around: FloatArray | None = None, radius: float = np.inf) -> list[str]:
         """Every label that something has, or has within `radius` metres of a point, in the plane."""
-        rows = self._rows
+        rows = self._of(np.ones(len(self._words.names), dtype=bool))
         if around is not None:
             rows = rows[np.linalg.norm(places(self.state.stays, rows)[0][:, :2] - around[:2], axis=1) <= radius]
         return [self._words.names[code] for code in np.unique(self._labels[rows]).tolist()]
@@ -73,13 +72,18 @@ class Answers:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
+    def _of(self, wanted: NDArray[np.bool_]) -> IntArray:
+        """The stays of these labels that are told of at all."""
+        stays = self.state.stays
+        return _told(wanted, self._labels, stays.into, stays.belief[:, UNREAL])
+
     def _kin(self, codes: tuple[int, ...]) -> tuple[IntArray, Links]:
         if codes in self._links:
             return self._links[codes]
         stays = self.state.stays
         wanted = np.zeros(len(self._words.names), dtype=bool)
         wanted[list(codes)] = True
-        rows = self._rows[wanted[self._labels[self._rows]]]
+        rows = self._of(wanted)
         belief = stays.belief[rows]
         real = np.flatnonzero(belief[:, HERE] + belief[:, GONE] > _REAL)
         own = rows[real]
@@ -149,9 +153,11 @@ class Answers:
     def _holder(self, row: int, center: FloatArray, extent: FloatArray) -> str:
         """The label of what a hidden thing is shut in."""
         stays = self.state.stays
-        if not stays.hidden[row] or not len(self._holders):
+        if not stays.hidden[row]:
             return ""
-        others = self._holders[self._holders != row]
+        if self._holding is None:
+            self._holding = self._of(np.array(self._words.holding, dtype=bool))
+        others = self._holding[self._holding != row]
         centers, extents = places(stays, others)
         around = (np.abs(centers - center) <= extents / 2 + _SHUT).all(axis=1) & (stays.belief[others, HERE] > _REAL)
         around &= extents.prod(axis=1) > extent.prod()
@@ -161,20 +167,49 @@ class Answers:
     def _shares(self, rows: IntArray) -> FloatArray:
         """(n,) below 1 where another label was detected far more often instead of it, at its place and in its time."""
         stays = self.state.stays
-        x, y = stays.mean[self._rows, 0], stays.mean[self._rows, 1]
-        rival = np.zeros(len(rows), dtype=np.int64)
-        for i, row in enumerate(rows.tolist()):
-            near = self._rows[(np.abs(x - stays.mean[row, 0]) < _FAR) & (np.abs(y - stays.mean[row, 1]) < _FAR)]
-            near = near[(self._labels[near] != self._labels[row]) & (stays.first[near] <= stays.last[row])]
-            near = near[(stays.last[near] >= stays.first[row]) & (stays.hits[near] > stays.hits[row])]
-            if not len(near):
-                continue
-            own, size = stays.high[row] - stays.low[row], stays.high[near] - stays.low[near]
-            within = np.maximum(WITHIN * np.maximum(own, size), SAME_PLACE)
-            close = (np.abs(stays.mean[near] - stays.mean[row]) <= within).all(axis=1)
-            ratio = (size / np.maximum(own, 0.02)).prod(axis=1)
-            close &= (ratio > 1 / VOLUMES) & (ratio < VOLUMES)
-            rival[i] = stays.hits[near[close]].max(initial=0)
+        rival = _rivals(
+            rows, stays.into, stays.belief[:, UNREAL], stays.mean, stays.low, stays.high, stays.main,
+            stays.first, stays.last, stays.hits,
+        )  # fmt: skip
         share = stays.hits[rows] / (stays.hits[rows] + rival)
         share = np.where(stays.beside[rows] >= np.maximum(TWICE, OFTEN * stays.hits[rows]), 1.0, share)
         return np.where(share > _RIVAL, 1.0, share)
+
+
+@njit(cache=True, nogil=True)
+def _told(wanted: NDArray[np.bool_], labels: IntArray, into: IntArray, unreal: FloatArray) -> IntArray:
+    out = np.empty(len(labels), np.int64)
+    count = 0
+    for row in range(len(labels)):
+        if wanted[labels[row]] and into[row] == NONE and unreal[row] < 1 - _TRACE:
+            out[count] = row
+            count += 1
+    return out[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _rivals(
+    rows: IntArray, into: IntArray, unreal: FloatArray, means: FloatArray, low: FloatArray, high: FloatArray,
+    labels: IntArray, first: IntArray, last: IntArray, hits: NDArray[np.int32],
+) -> IntArray:  # fmt: skip
+    """(n,) detections of the most often detected thing of another label at the place, and in the time, of each row."""
+    out = np.zeros(len(rows), np.int64)
+    for i, row in enumerate(rows):
+        widest = max(high[row, 0] - low[row, 0], high[row, 1] - low[row, 1], _WIDEST)
+        reach = max(WITHIN * widest, SAME_PLACE)
+        for other in range(len(means)):
+            if abs(means[other, 0] - means[row, 0]) > reach or abs(means[other, 1] - means[row, 1]) > reach:
+                continue
+            if labels[other] == labels[row] or hits[other] <= max(hits[row], out[i]) or into[other] != NONE:
+                continue
+            if first[other] > last[row] or last[other] < first[row] or unreal[other] >= 1 - _TRACE:
+                continue
+            near, ratio = True, 1.0
+            for axis in range(3):
+                own = max(high[row, axis] - low[row, axis], _THIN)
+                wide = max(high[other, axis] - low[other, axis], _THIN)
+                near &= abs(means[other, axis] - means[row, axis]) <= max(WITHIN * max(own, wide), SAME_PLACE)
+                ratio *= wide / own
+            if near and 1 / VOLUMES < ratio < VOLUMES:
+                out[i] = hits[other]
+    return out

@@ -86,14 +86,13 @@ def assign(
         return out
     graph = coo_matrix((np.ones(len(which)), (which, m + stay)), shape=(m + n, m + n))
     group = connected_components(graph, directed=False)[1][which]
-    order = np.argsort(group, kind="stable")
-    edges = np.flatnonzero(np.diff(group[order], prepend=-1, append=-2))
-    for begin, end in pairwise(edges):
-        own = order[begin:end]
-        if len(own) == 1:
-            out[which[own[0]]] = stay[own[0]]
-        else:
-            _solve(which[own], stay[own], costs[own], out)
+    alone = np.bincount(group)[group] == 1
+    out[which[alone]] = stay[alone]
+    rest = np.flatnonzero(~alone)
+    rest = rest[np.argsort(group[rest], kind="stable")]
+    for begin, end in pairwise(np.flatnonzero(np.diff(group[rest], prepend=-1, append=-1))):
+        own = rest[begin:end]
+        _solve(which[own], stay[own], costs[own], out)
     return out
 
 
