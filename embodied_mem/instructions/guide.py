@@ -74,6 +74,16 @@ def understood(text: str) -> tuple[Instruction, list[str]]:
     return found, said
 
 
+def warm() -> None:
+    """Compile the kernels: later a first request would wait for that."""
+    graph = PlaceGraph()
+    graph.add_places([[10.0 * i, 0.0, 0.0] for i in range(4)])
+    graph.add_edges([0, 1, 2], [1, 2, 3])
+    graph.landmarks.add([2], ["bank"], [0.0], distances=[5.0])
+    instruction, _ = understood("Turn left at the light, pass the bank and stop at the bank.")
+    guide(graph, "", instruction, [[0.0, 0.0, 0.0]], 0.0, now_ns=0)
+
+
 # --- inside -----------------------------------------------------------------------------------------------------------
 
 

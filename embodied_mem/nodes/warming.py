@@ -7,10 +7,12 @@ from contextlib import suppress
 import numpy as np
 
 from embodied_mem.errors import NotFoundError
+from embodied_mem.instructions import guide
 from embodied_mem.octree import warm as octree
 from embodied_mem.recall import going
 from embodied_mem.records import warm as records
 from embodied_mem.tokens import warm as tokens
+from embodied_mem.topology import free_paths
 from embodied_mem.topology.goal_near import NearSettings, Target
 from embodied_mem.topology.routes import ToPosition
 
@@ -23,6 +25,8 @@ def warm_memory() -> None:
 def warm_space() -> None:
     """The same for spatial."""
     octree.warm()
+    free_paths.warm()
+    guide.warm()
     memory = records.warm()
     space, places = going.explored(memory)
     tree, map_id = space.map(memory.map_id), memory.map_id

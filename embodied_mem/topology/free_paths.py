@@ -70,6 +70,13 @@ def through_free_space(
     return FreePath(path, known) if room is None else room.tightened(path, known)
 
 
+def warm() -> None:
+    """Compile the kernels: later a first request would wait for that."""
+    cells = np.ones((3, 3), dtype=bool)
+    way = descend(walk(cells, np.zeros((1, 2), dtype=np.int64), np.zeros(1), np.inf), 2, 2)
+    _pulled(cells, way)
+
+
 class _Room:
     """The grid around some points, and where a robot fits."""
 

@@ -57,6 +57,12 @@ def test_a_turn_and_a_name_say_where_the_way_ends(town):
     assert 0.2 < found.confidence <= 1 and "1 are known: zorba grill" in found.why
 
 
+def test_the_robot_sets_out_where_it_looks(town):
+    text = "Go straight and turn right at the next light."
+    assert ask(town, text, start=(4, 4), heading=1.4)[0][1] == (4, 5)
+    assert ask(town, text, start=(4, 4), heading=-3.0)[0][1] == (3, 4)
+
+
 def test_without_the_name_the_belief_is_less(town):
     graph, number = town
     text = "Go straight and turn left at the first light. Stop at Zorba Grill."

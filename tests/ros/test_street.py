@@ -26,6 +26,7 @@ from embodied_mem.nodes.sim_node import SimNode
 from embodied_mem.nodes.spatial_node import SpatialNode
 from embodied_mem.nodes.stack import OF_THE_STREET
 from sim.street.graph import TouchdownGraph, load_touchdown
+from sim.street.simulator import load_street
 from tests.ros.conftest import SMALL
 from tests.ros.graph import Graph, Inbox, until
 from tests.town import NAMED, write_town
@@ -82,8 +83,11 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 def test_every_frame_of_the_patrol_came_whole(city: City) -> None:
     entries = [entry.observation for entry in city.record.memory.entries(1, 999) if entry.observation is not None]
     assert len(entries) == FRAMES and not city.sim.run.counters["lock_step_timeouts"]
-    assert all("m ahead" in obs.caption or " the " in obs.caption or "nothing" in obs.caption for obs in entries)
-    assert {obs.position[2] for obs in entries} == {1.5}
+    world = load_street(city.folder, SEED, FRAMES)
+    for obs in entries:  # each caption with its own picture, each picture from its own pose
+        frame = world.step()
+        assert (obs.stamp_ns, obs.caption) == (frame.stamp_ns, frame.caption)
+        assert obs.position.tolist() == [*frame.base[:2], 1.5]
     labels = {label for obs in entries for label in obs.detections.labels}
     assert {"zorba grill", "restaurant", "corner bank", "bank"} <= labels
 
