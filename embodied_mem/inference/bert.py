@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from embodied_mem.errors import StorageError, UnavailableError
 
 LAYER_NORM_EPSILON = 1e-12
+LINEARS = ("qkv", "attended", "inner", "outer")  # the matrices of a layer, in the order in which they are used
 
 Weights = NDArray[np.float32]
 
