@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from embodied_mem.forest.compiled import dot, inner
 from embodied_mem.forest.tree import CUT, HIGH, LOW, RING, ROOT, TAU, Arrays
 
-_BEAM = 4  # nodes kept at each level
+_BEAM = 2  # nodes kept at a low level, one at the others
+_LOW = 3  # levels: above, each holds hundreds of records, and the second best would cost more than it is worth
 _ENOUGH = 32  # observations from which scales are drawn
 _FAR = 1e-9  # so that of two nodes that are both too far for exp, the nearer is better
 _EVERY = 64  # observations from one drawing to the next
@@ -27,7 +28,7 @@ _USUAL = (0.1, 0.9)  # quantiles of cosines that count as 0 and 1
 @inner
 def cosine_to(t: Arrays, node: int, vector: NDArray[np.float32]) -> float:
     """Between a vector and the centroid of a node; 0 where the node has none."""
-    return dot(t.sums[node], vector) / t.norms[node] if t.norms[node] > 1e-9 else 0.0
+    return dot(t.middles[node], vector)
 
 
 @inner
@@ -35,7 +36,7 @@ def distance_to(t: Arrays, node: int, place: NDArray[np.float64]) -> float:
     """Metres between a place and the centroid of a node."""
     total = 0.0
     for j in range(len(place)):
-        total += (place[j] - t.place_sums[node, j] / t.counts[node]) ** 2
+        total += (place[j] - t.spots[node, j]) ** 2
     return math.sqrt(total)
 
 
@@ -72,7 +73,7 @@ def descend(t: Arrays, vector: NDArray[np.float32], place: NDArray[np.float64], 
                 found += 1
                 if i % 4 == t.seen[1, 1] % 4:  # a quarter of them is enough, and never the same ones
                     observe(t, level, distance, cosine)
-        kept = min(_BEAM if level > 1 else 1, found)
+        kept = min(_BEAM if 1 < level <= _LOW else 1, found)
         for b in range(kept):
             top = 0
             for i in range(found):

@@ -112,6 +112,7 @@ class Growth:
         arrays.seqs[new], arrays.vectors[new], arrays.places[new] = seqs, vectors, places
         arrays.positions[new], arrays.spans[new], arrays.above[new] = positions, spans, NOTHING
         arrays.worded[new] = vectors.any(axis=1)
+        arrays.codes[new] = np.packbits(vectors > 0, axis=1)
         arrays.head[LEAVES] += len(seqs)
         return first
 
@@ -122,7 +123,7 @@ class Growth:
     def _wipe(self, leaf: int) -> None:
         arrays = self.tree.arrays
         arrays.vectors[leaf], arrays.places[leaf], arrays.positions[leaf], arrays.spans[leaf] = 0, 0, 0, 0
-        arrays.worded[leaf] = 0
+        arrays.worded[leaf], arrays.codes[leaf] = 0, 0
 
 
 def checked(
@@ -254,11 +255,7 @@ def _settle_root(t: Arrays, root: int) -> None:
 @inner
 def _merge(t: Arrays, node: int, parent: int, weight: float, least: int) -> None:
     """Give an underfull node's children to the sibling that is most alike, which is split where it overflows."""
-    mean = np.zeros(t.sums.shape[1], dtype=np.float32)
-    if t.norms[node] > 1e-9:
-        for j in range(len(mean)):
-            mean[j] = t.sums[node, j] / t.norms[node]
-    place = t.place_sums[node] / max(t.counts[node], 1)
+    mean, place = t.middles[node].copy(), t.spots[node].copy()
     space = t.children.shape[1]
     moved = t.sizes[node]
     while True:

@@ -50,6 +50,8 @@ def clear(t: Arrays, node: int) -> None:
     t.worded_counts[node] = 0
     t.sums[node] = 0
     t.norms[node] = 0
+    t.middles[node] = 0
+    t.spots[node] = 0
     t.place_sums[node] = 0
     t.angles[node, 0] = math.pi
     t.angles[node, 1] = 0
@@ -88,6 +90,7 @@ def include(t: Arrays, node: int, leaf: int) -> None:
     """Add a leaf to the sums and bounds of a node."""
     t.counts[node] += 1
     t.place_sums[node] += t.places[leaf]
+    t.spots[node] = t.place_sums[node] / t.counts[node]
     for axis in range(3):
         t.lows[node, axis] = min(t.lows[node, axis], t.positions[leaf, axis])
         t.highs[node, axis] = max(t.highs[node, axis], t.positions[leaf, axis])
@@ -102,10 +105,19 @@ def include(t: Arrays, node: int, leaf: int) -> None:
         t.sums[node, j] += t.vectors[leaf, j]
         total += t.sums[node, j] * t.sums[node, j]
     t.norms[node] = math.sqrt(total)
+    center(t, node)
     if t.worded_counts[node] >= 2 * t.aimed[node]:
         aim(t, node)
     else:
         widen(t, node, leaf)
+
+
+@inner
+def center(t: Arrays, node: int) -> None:
+    """The sum of a node's vectors as a unit vector; zero where they cancel."""
+    scale = 1 / t.norms[node] if t.norms[node] > 1e-9 else 0.0
+    for j in range(t.sums.shape[1]):
+        t.middles[node, j] = t.sums[node, j] * scale
 
 
 @inner
@@ -171,6 +183,8 @@ def refresh(t: Arrays, node: int) -> None:
         t.times[node, 0] = min(t.times[node, 0], span[0])
         t.times[node, 1] = max(t.times[node, 1], span[1])
     t.norms[node] = math.sqrt(np.sum(t.sums[node] * t.sums[node]))
+    t.spots[node] = t.place_sums[node] / max(t.counts[node], 1)
+    center(t, node)
 
 
 @inner

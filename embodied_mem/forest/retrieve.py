@@ -85,6 +85,7 @@ class Found:
 
     leaves, seqs (n,); scores (n,) in [0, 1]; terms (n, 3): meaning, space, time (0 where not asked for)
     nodes_read, leaves_read: nodes bounded and records scored; exact: whether these are surely the best
+    codes_read: records judged by their codes (sketch.py)
     """
 
     leaves: NDArray[np.int64]
@@ -94,6 +95,13 @@ class Found:
     nodes_read: int
     leaves_read: int
     exact: bool = True
+    codes_read: int = 0
+
+
+def nothing_found() -> Found:
+    """What is found in an empty tree."""
+    none = np.zeros(0, np.int64)
+    return Found(none, none, np.zeros(0), np.zeros((0, 3)), 0, 0)
 
 
 def exact(tree: Tree, wanted: Wanted) -> Found:
@@ -141,12 +149,20 @@ def diverse(vectors: NDArray[np.float32], scores: FloatArray, k: int, trade: flo
 
 
 def _found(tree: Tree, wanted: Wanted, width: int) -> Found:
+    asked = asked_of(tree, wanted)
+    if not len(tree):
+        return nothing_found()
+    leaves, scores, terms, nodes_read, leaves_read = (
+        _beam(tree.arrays, asked, wanted.k, width) if width else _best_first(tree.arrays, asked, wanted.k)
+    )
+    return Found(leaves, tree.arrays.seqs[leaves], scores, terms, nodes_read, leaves_read, not width)
+
+
+def asked_of(tree: Tree, wanted: Wanted) -> Any:
+    """A search as the kernels take it. Raises BadInputError for a vector of another length."""
     vector = np.zeros(tree.width, np.float32) if wanted.vector is None else np.asarray(wanted.vector, np.float32)
     if vector.shape != (tree.width,):
         raise BadInputError(f"The query's vector has the shape {vector.shape}, this tree's have {tree.width} numbers.")
-    if not len(tree):
-        none = np.zeros(0, np.int64)
-        return Found(none, none, np.zeros(0), np.zeros((0, 3)), 0, 0)
     shares = np.array(wanted.shares) / sum(wanted.shares)
     point = np.zeros(3) if wanted.point is None else np.asarray(wanted.point, np.float64)
     box = np.array([[-np.inf] * 3, [np.inf] * 3]) if wanted.box is None else np.array(wanted.box, np.float64)
@@ -157,11 +173,7 @@ def _found(tree: Tree, wanted: Wanted, width: int) -> Found:
     if wanted.allowed is not None:
         leaf_flags = np.asarray(wanted.allowed, np.bool_)
         node_flags = _holding(tree.arrays, leaf_flags[: tree.leaf_slots])
-    asked = (vector, point, scales, times, shares, box, sphere, leaf_flags, node_flags)
-    leaves, scores, terms, nodes_read, leaves_read = (
-        _beam(tree.arrays, asked, wanted.k, width) if width else _best_first(tree.arrays, asked, wanted.k)
-    )
-    return Found(leaves, tree.arrays.seqs[leaves], scores, terms, nodes_read, leaves_read, not width)
+    return (vector, point, scales, times, shares, box, sphere, leaf_flags, node_flags)
 
 
 @njit(cache=True, nogil=True)
@@ -177,7 +189,7 @@ def _holding(t: Arrays, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 @inner
-def _outside(position: FloatArray, box: FloatArray, sphere: FloatArray) -> bool:
+def outside(position: FloatArray, box: FloatArray, sphere: FloatArray) -> bool:
     total = 0.0
     for axis in range(3):
         if position[axis] < box[0, axis] or position[axis] > box[1, axis]:
@@ -187,7 +199,7 @@ def _outside(position: FloatArray, box: FloatArray, sphere: FloatArray) -> bool:
 
 
 @inner
-def _may_pass(t: Arrays, node: int, asked: Any) -> bool:
+def may_pass(t: Arrays, node: int, asked: Any) -> bool:
     _, _, _, times, shares, box, sphere, _, flags = asked
     if len(flags) and not flags[node]:
         return False
@@ -237,7 +249,7 @@ def _look(t: Arrays, node: int, asked: Any, top: Any) -> int:
         leaf = children[node, i]
         if len(flags) and not flags[leaf]:
             continue
-        if spans[leaf, 0] >= times[2] or spans[leaf, 1] < times[1] or _outside(positions[leaf], box, sphere):
+        if spans[leaf, 0] >= times[2] or spans[leaf, 1] < times[1] or outside(positions[leaf], box, sphere):
             continue
         meaning = space = time = 0.0
         if shares[0] > 0:
@@ -283,7 +295,7 @@ def _best_first(t: Arrays, asked: Any, k: int) -> Any:
             continue
         for i in range(t.sizes[node]):
             child = t.children[node, i]
-            if not _may_pass(t, child, asked):
+            if not may_pass(t, child, asked):
                 continue
             nodes_read += 1
             best = _bound(t, child, asked)
@@ -305,7 +317,7 @@ def _beam(t: Arrays, asked: Any, k: int, width: int) -> Any:
         for node in kept:
             for i in range(t.sizes[node]):
                 child = t.children[node, i]
-                if _may_pass(t, child, asked):
+                if may_pass(t, child, asked):
                     nodes[found], scores[found] = child, _promise(t, child, asked)
                     found += 1
         nodes_read += found

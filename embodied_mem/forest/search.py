@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError
 from embodied_mem.forest.retrieve import FOREVER, Found, Wanted, beam, diverse, exact, fuse
+from embodied_mem.forest.sketch import sketch
 from embodied_mem.forest.summarise import Summary
+from embodied_mem.forest.tree import Tree
 from embodied_mem.forest.view import ForestView
 from embodied_mem.records.filtering import Filters, resolve
 from embodied_mem.records.query import EVERY_MAP, Query
@@ -33,6 +35,7 @@ class Ranking:
     weights of meaning, space and time in the score of the vector ranking; space needs a `point` (3,) metres with a
             `reach` in metres, time a `moment` in ns with a `lapse` in seconds
     width   of a beam; 0: exact
+    full    records that are scored in full, chosen by their codes (sketch.py); 0: every one that may be among the best
     trade   below 1: results are made different from each other (maximal marginal relevance)
     """
 
@@ -43,11 +46,14 @@ class Ranking:
     moment: int | None = None
     lapse: float = 86_400.0
     width: int = 0
+    full: int = 0
     trade: float = 1.0
 
     def __post_init__(self) -> None:
         if self.by not in (VECTOR, LEXICAL, HYBRID):
             raise BadInputError(f"Records are ranked by vector, lexical or hybrid, not by {self.by!r}.")
+        if self.width and self.full:
+            raise BadInputError("A search has a beam or codes: give a width or `full`, not both.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +109,7 @@ def retrieve(forest: ForestView, query: Query, ranking: Ranking | None = None, *
     reason = "" if leaves else "Not found: no record passes the filters."
     if not leaves and ranked:
         reason = f"Not found: the best of what passes the filters scores {ranked[0][3]:.2f}, below {lowest:.2f}."
-    return Retrieved(tuple(leaves), reason, how.width == 0, sum(read for _, read in parts), size)
+    return Retrieved(tuple(leaves), reason, how.width == 0 and how.full == 0, sum(read for _, read in parts), size)
 
 
 def passing(forest: ForestView, query: Query) -> dict[str, NDArray[np.int64]]:
@@ -139,7 +145,7 @@ def _one_tree(
         return [], 0
     found: Found | None = None
     if vector is not None and len(vector) == tree.width:
-        found = beam(tree, wanted, how.width) if how.width else exact(tree, wanted)
+        found = _by_meaning(tree, wanted, how)
     cosines = {} if found is None else dict(zip(found.seqs.tolist(), 2 * found.terms[:, 0] - 1, strict=True))
     if how.by == VECTOR:
         if found is None:
@@ -162,6 +168,12 @@ def _one_tree(
         (seq, score, _ranks(by_meaning.get(seq), by_words.get(seq)), 1.0)
         for seq, score in zip(seqs.tolist(), scores.tolist(), strict=True)
     ], read
+
+
+def _by_meaning(tree: Tree, wanted: Wanted, how: Ranking) -> Found:
+    if how.full:
+        return sketch(tree, wanted, max(how.full, wanted.k))
+    return beam(tree, wanted, how.width) if how.width else exact(tree, wanted)
 
 
 def _ranks(meaning: int | None, words: int | None) -> str:

@@ -32,12 +32,15 @@ class Arrays(NamedTuple):
 
     Leaves
         seqs (L,) record numbers; vectors (L, d) unit, zero without a vector; worded (L,) whether there is one
+        codes (L, ceil(d / 8)) the vectors' signs, a bit each
         places (L, k) metres: where a record is for the purpose of growing (see `Growth`); positions (L, 3) metres
         spans (L, 2) ns: first and last seen; above (L,) the node that holds it, or NOTHING
     Nodes
         parents, levels (1 above the leaves), sizes (children); children (N, fan_out + 1): leaves at level 1, else nodes
         counts, worded_counts (N,): records below, and those of them with a vector
         sums (N, d) of their vectors, norms (N,) of these sums; place_sums (N, k)
+        middles (N, d) the sums as unit vectors, spots (N, k) mean places: what a descent reads, kept beside the sums
+            because half the bytes are half the time in a tree that is larger than the processor's cache
         axes (N, d) a unit vector; angles (N, 2) radians: least and largest angle from it to any vector below;
             aimed (N,) how many vectors there were when the axis was last chosen
         lows, highs (N, 3) the box of the positions; times (N, 2) ns; versions (N,) grow with every change below
@@ -49,6 +52,7 @@ class Arrays(NamedTuple):
     seqs: NDArray[np.int64]
     vectors: NDArray[np.float32]
     worded: NDArray[np.uint8]
+    codes: NDArray[np.uint8]
     places: NDArray[np.float64]
     positions: NDArray[np.float64]
     spans: NDArray[np.int64]
@@ -61,6 +65,8 @@ class Arrays(NamedTuple):
     worded_counts: NDArray[np.int64]
     sums: NDArray[np.float64]
     norms: NDArray[np.float64]
+    middles: NDArray[np.float32]
+    spots: NDArray[np.float64]
     place_sums: NDArray[np.float64]
     axes: NDArray[np.float32]
     angles: NDArray[np.float64]
@@ -78,7 +84,7 @@ class Arrays(NamedTuple):
     head: NDArray[np.int64]
 
 
-_OF_LEAVES = ("seqs", "vectors", "worded", "places", "positions", "spans", "above")
+_OF_LEAVES = ("seqs", "vectors", "worded", "codes", "places", "positions", "spans", "above")
 _OF_LEVELS = ("seen_distances", "seen_cosines", "seen_scores", "seen", "scales", "head")
 _OF_NODES = tuple(name for name in Arrays._fields if name not in (*_OF_LEAVES, *_OF_LEVELS))
 
@@ -100,10 +106,12 @@ class Tree:
         scales = np.tile([1.0, 0.0, 1.0, -np.inf], (LEVELS, 1))
         self.arrays = Arrays(
             seqs=np.zeros(n, np.int64), vectors=np.zeros((n, d), np.float32), worded=np.zeros(n, np.uint8),
+            codes=np.zeros((n, -(-d // 8)), np.uint8),
             places=np.zeros((n, k)), positions=np.zeros((n, 3)), spans=np.zeros((n, 2), np.int64),
             above=np.full(n, NOTHING, np.int64), parents=np.full(n, NOTHING, np.int64), levels=np.zeros(n, np.int64),
             sizes=np.zeros(n, np.int64), children=np.zeros((n, fan_out + 1), np.int64), counts=np.zeros(n, np.int64),
-            worded_counts=np.zeros(n, np.int64), sums=np.zeros((n, d)), norms=np.zeros(n), place_sums=np.zeros((n, k)),
+            worded_counts=np.zeros(n, np.int64), sums=np.zeros((n, d)), middles=np.zeros((n, d), np.float32),
+            spots=np.zeros((n, k)), norms=np.zeros(n), place_sums=np.zeros((n, k)),
             axes=np.zeros((n, d), np.float32), angles=np.zeros((n, 2)), aimed=np.zeros(n, np.int64),
             lows=np.zeros((n, 3)), highs=np.zeros((n, 3)), times=np.zeros((n, 2), np.int64),
             versions=np.zeros(n, np.int64), free=np.zeros(n, np.int64),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from embodied_mem.forest.bm25 import BM25
 from embodied_mem.forest.grow import Growth
 from embodied_mem.forest.retrieve import FOREVER, Wanted, beam, diverse, exact, fuse
 from embodied_mem.forest.search import Ranking, retrieve
+from embodied_mem.forest.sketch import sketch
 from embodied_mem.forest.tree import Tree
 from embodied_mem.forest.view import ForestView
 from embodied_mem.records.query import Query, TimeRange
@@ -30,6 +33,9 @@ def grown(n: int = 400, seed: int = 0) -> Tree:
     for leaf in leaves[::7].tolist():
         growth.remove(leaf)
     return growth.tree
+
+
+TREE = grown()
 
 
 def flat(tree: Tree, w: Wanted) -> list[tuple[float, int]]:
@@ -57,21 +63,15 @@ def flat(tree: Tree, w: Wanted) -> list[tuple[float, int]]:
     return sorted(found, key=lambda item: (-round(item[0], 12), -item[1]))[: w.k]
 
 
-TREE = None
-
-
-@settings(max_examples=40, deadline=None)
-@given(data=st.data())
-def test_best_first_equals_scoring_every_record(data):
-    global TREE
-    TREE = TREE or grown()
+def a_search(data) -> Wanted:
+    """Any search of TREE."""
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
     vector = rng.normal(size=16)
     if data.draw(st.booleans()):
         vector = TREE.arrays.vectors[rng.integers(400)].astype(float) + 0.1 * vector
     unit = np.asarray(vector / np.linalg.norm(vector), np.float32)
     low = rng.uniform(-10, 80, 3) * [1, 0, 0] - [0, 5, 1]
-    wanted = Wanted(
+    return Wanted(
         k=data.draw(st.sampled_from((1, 3, 10, 500))),
         vector=unit,
         point=rng.uniform(0, 80, 3) if data.draw(st.booleans()) else None,
@@ -85,11 +85,49 @@ def test_best_first_equals_scoring_every_record(data):
         end=int(rng.integers(301, 500)) * SECOND if data.draw(st.booleans()) else FOREVER,
         allowed=rng.random(400) < 0.3 if data.draw(st.booleans()) else None,
     )
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_best_first_equals_scoring_every_record(data):
+    wanted = a_search(data)
     found, expected = exact(TREE, wanted), flat(TREE, wanted)
     assert found.exact and found.seqs.tolist() == [seq for _, seq in expected]
     np.testing.assert_allclose(found.scores, [score for score, _ in expected], atol=1e-12)
     wide = beam(TREE, wanted, 1000)
     assert wide.seqs.tolist() == found.seqs.tolist() and not wide.exact
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_codes_choose_whom_to_score_and_filters_hold(data):
+    tree, w = TREE, a_search(data)
+    passing = flat(tree, replace(w, k=10_000))
+    everything = sketch(tree, w, 10_000)
+    assert everything.exact and everything.codes_read == len(passing)
+    np.testing.assert_allclose(everything.scores, [score for score, _ in flat(tree, w)], atol=1e-9)
+    some = sketch(tree, w, w.k)
+    scores = {seq: score for score, seq in passing}
+    assert len(some.seqs) == min(w.k, len(passing)) and some.leaves_read <= w.k
+    np.testing.assert_allclose(some.scores, [scores[seq] for seq in some.seqs.tolist()], atol=1e-9)
+
+
+def test_codes_find_nearly_all_of_the_best():
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(3000, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    growth = Growth(Tree(64))
+    growth.add(np.arange(3000), vectors, rng.uniform(0, 100, (3000, 3)))
+    hits = [
+        len({*exact(growth.tree, w).seqs.tolist()} & {*sketch(growth.tree, w, 300).seqs.tolist()})
+        for w in (Wanted(k=10, vector=vectors[i]) for i in range(20))
+    ]
+    assert np.mean(hits) > 8.5
+    with pytest.raises(BadInputError, match="cannot be chosen"):
+        sketch(growth.tree, Wanted(k=10, vector=vectors[0]), 9)
+    with pytest.raises(BadInputError, match="vectors"):
+        sketch(growth.tree, Wanted(k=1, point=np.zeros(3)), 9)
+    assert not len(sketch(Tree(4), Wanted(k=1, vector=np.ones(4, np.float32)), 9).leaves)
 
 
 def test_nodes_that_cannot_win_are_not_read():
