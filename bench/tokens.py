@@ -14,11 +14,11 @@ Recovered: the vector that comes back has a cosine of at least 0.95 with what wa
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 
 from bench import tokens_arms as kept_by
 from bench.harness import ROOT, Options, Report, measure, parse
+from bench.street_metrics import paired_interval
 from bench.tokens_arms import Arm, Kept
 from bench.tokens_forget import forgetting
 from bench.tokens_retrieval import BYTES, VOXEL, World, elements_of, retrieval
+from bench.tokens_street import Streets, measure_streets
 from bench.tokens_world import (
     HOUSE_MEASURING,
     HOUSE_TRAINING,
@@ -38,7 +40,6 @@ from bench.tokens_world import (
     STREET_TRAINING,
     house_drive,
     street_drive,
-    street_folder,
 )
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.tokens.weights import TokenWeights, untrained, weights_for
@@ -91,7 +92,7 @@ def float_errors(report: Report, quick: bool) -> None:
                rebuilt_difference(_SEED), at_most=1e-4)  # fmt: skip
 
 
-def all_arms(world: World) -> dict[str, Arm]:
+def all_arms(world: World, quick: bool) -> dict[str, Arm]:
     """Everything that fidelity compares, in order."""
     w, plain, fit, groups = world.weights, untrained(world.weights.model, 384), world.training, world.training_elements
     arms: dict[str, Arm] = {}
@@ -105,7 +106,7 @@ def all_arms(world: World) -> dict[str, Arm]:
     for step in (0.04, 0.02, 0.01):
         arms[f"zlib, grid of {step}"] = kept_by.zipped_steps(step)
     if importlib.util.find_spec("faiss") is not None:
-        for parts in BYTES:
+        for parts in BYTES[1:2] if quick else BYTES:
             arms[f"product quantisation, {parts} bytes"] = kept_by.product(parts, fit)
     arms |= {"raw log, float16": kept_by.raw16, "zlib, float16": kept_by.zipped16,
              "recurrent token": kept_by.recurrent(w)}  # fmt: skip
@@ -119,7 +120,7 @@ def fidelity(report: Report, world: World, quick: bool) -> None:
         for n in _WRITES[:2] if quick else _WRITES:
             vectors, one = drive.vectors[:n], np.zeros(min(n, len(drive)), np.int64)
             rows: list[list[Any]] = []
-            for name, arm in all_arms(world).items():
+            for name, arm in all_arms(world, quick).items():
                 rows.append(_fidelity_row(name, arm(vectors, one), vectors))
                 if name == "tokens, 5 bits":
                     size = arm(vectors, one).bytes
@@ -176,37 +177,23 @@ def speed(report: Report, world: World, quick: bool) -> None:
     report.bar("64 writes read back on one core (ms, median)", back.median_ms, at_most=5)
 
 
-def on_streets(report: Report, world: World, quick: bool) -> None:
+def on_streets(report: Report, found: Streets, drives: int, quick: bool) -> None:
     """Parts A and B of bench/street."""
-    from bench.street_memory import City
-    from bench.street_metrics import paired_interval
-    from bench.street_tune import load_episodes
-    from bench.tokens_street import following, landmark_recall
-    from sim.street.graph import load_touchdown
-    from sim.street.landmarks import load_landmarks
-
-    graph = load_touchdown(street_folder())
-    city = City(graph, load_landmarks(street_folder(), graph))
-    pool = load_episodes(street_folder() / "map2seq" / "tuning_pool.jsonl", graph)
-    chosen = np.random.default_rng(_SEED).permutation(len(pool))
-    episodes = [pool[i] for i in chosen[: 20 if quick else 250]]
-    drives = 20 if quick else 200
-    columns, rows, kept = landmark_recall(city, episodes, world.weights, default_embedder("minilm"), drives, _SEED)
-    report.table(f"street A: landmark phrases of {len(episodes)} instructions after {drives} patrols", columns, rows)
-    done = following(city, episodes, kept, drives, _SEED)
-    none = done["no memory"][0]
+    title = f"street A: landmark phrases of {found.instructions} instructions after {drives} patrols"
+    report.table(title, found.columns, found.rows)
+    none = found.done["no memory"][0]
     table = []
-    for arm, (completed, size) in done.items():
+    for arm, (completed, size) in found.done.items():
         mean, low, high = paired_interval(completed, none, _SEED)
         gain = f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
         table.append([arm, round(100 * float(completed.mean()), 1), gain, size])
-    report.table(f"street B: {len(episodes)} instructions of the tuning pool after {drives} patrols",
-                 ["arm", "TC %", "TC - no memory", "bytes of landmarks"], table)  # fmt: skip
+    title = f"street B: {found.instructions} instructions of the tuning pool after {drives} patrols"
+    report.table(title, ["arm", "TC %", "TC - no memory", "bytes of landmarks"], table)
     why = "a few instructions say nothing" if quick else ""
-    for arm in [name for name in done if name.startswith("tokens")]:
-        _, low, high = paired_interval(done[arm][0], none, _SEED)
+    for arm in [name for name in found.done if name.startswith("tokens")]:
+        _, low, high = paired_interval(found.done[arm][0], none, _SEED)
         report.bar(f"street B: {arm}: TC - no memory, lower end, points", 100 * low, at_least=0, why_open=why)
-        _, low, high = paired_interval(done[arm][0], done["entries folded by landmark"][0], _SEED)
+        _, low, high = paired_interval(found.done[arm][0], found.done["entries folded by landmark"][0], _SEED)
         report.note(f"street B: {arm} - folded entries: [{100 * low:+.1f}, {100 * high:+.1f}] points")
 
 
@@ -230,18 +217,24 @@ def make_world(quick: bool) -> World:
 
 def run(options: Options) -> int:
     report = Report("tokens", options, seeds={"all": _SEED}, packages=("torch", "faiss-cpu"))
-    begin = time.process_time()
     world = make_world(options.quick)
     report.note(f"weights for {world.weights.model}: depth {world.weights.depth}, {world.weights.latent} latents")
     exactness(report, world.weights)
-    float_errors(report, options.quick)
-    fidelity(report, world, options.quick)
-    retrieval(report, world, options.quick)
-    on_streets(report, world, options.quick)
-    speed(report, world, options.quick)
-    with tempfile.TemporaryDirectory() as folder:
-        forgetting(report, world.drives["house"][0], world.weights, Path(folder))
-    report.note(f"{time.process_time() - begin:.0f} CPU-s")
+    drives, instructions = (20, 20) if options.quick else (150, 150)
+    sizes = BYTES[1:2] if options.quick else BYTES
+    with multiprocessing.get_context("fork").Pool(2) as pool:  # what takes longest goes on beside the rest
+        streets = pool.apply_async(measure_streets, (world.weights, instructions, drives, _SEED))
+        if importlib.util.find_spec("faiss") is not None:
+            learnt = pool.apply_async(kept_by.learn_quantisers, (sizes, world.training))
+        float_errors(report, options.quick)
+        speed(report, world, options.quick)
+        with tempfile.TemporaryDirectory() as folder:
+            forgetting(report, world.drives["house"][0], world.weights, Path(folder))
+        if importlib.util.find_spec("faiss") is not None:
+            kept_by.use_quantisers(learnt.get())
+        fidelity(report, world, options.quick)
+        retrieval(report, world, options.quick)
+        on_streets(report, streets.get(), drives, options.quick)
     return report.finish()
 
 

@@ -196,6 +196,21 @@ def product(parts: int, training: Float32Array) -> Arm:
 _LEARNT: dict[tuple[int, int], Any] = {}  # by parts and number of vectors: learnt once a run
 
 
+def learn_quantisers(sizes: Sequence[int], training: Float32Array) -> dict[tuple[int, int], NDArray[np.uint8]]:
+    """The quantisers of these numbers of parts as bytes, to be learnt in another process: see `use_quantisers`."""
+    import faiss
+
+    vectors = np.ascontiguousarray(training, dtype=np.float32)
+    return {(parts, len(vectors)): faiss.serialize_index(_quantiser(parts, vectors)) for parts in sizes}
+
+
+def use_quantisers(learnt: dict[tuple[int, int], NDArray[np.uint8]]) -> None:
+    """Take over what another process learnt."""
+    import faiss
+
+    _LEARNT.update({key: faiss.deserialize_index(data) for key, data in learnt.items()})
+
+
 def _quantiser(parts: int, training: Float32Array) -> Any:
     if (parts, len(training)) not in _LEARNT:
         import faiss

@@ -49,12 +49,15 @@ def forgetting(report: Report, drive: Drive, weights: TokenWeights, folder: Path
     live.save(folder / "before")
     before = (folder / "before").read_bytes()
     elements = np.flatnonzero(store.ages.data >= 8)[:10]
-    chosen, lost = [], []
+    chosen: list[int] = []
+    lost: list[bytes] = []
     for element in elements.tolist():
-        records = store.recent(element, 1 << 30).records
-        chosen.append(int(records[3]))
-        lost.append(store.halves_of(element)[len(records) - 4])
-    told_before = all(half in before and half in store.arena.data.tobytes() for half in lost)
+        # A robot that stands still and says the same has many equal halves: of these one that nobody else has.
+        pairs = zip(store.recent(element, 1 << 30).records.tolist(), store.halves_of(element)[::-1], strict=True)
+        alone = [pair for pair in pairs if before.count(pair[1]) == 1]
+        chosen.append(alone[len(alone) // 2][0])
+        lost.append(alone[len(alone) // 2][1])
+    told_before = all(half in store.arena.data.tobytes() for half in lost)
     command = memory.forget(chosen)
     live.save(folder / "live")
     filed, held = (folder / "live").read_bytes(), live.store.arena._buffer.tobytes()

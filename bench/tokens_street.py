@@ -9,6 +9,7 @@ tuned: these figures compare memories, and say nothing of how good the follower 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,17 @@ from scipy.spatial import cKDTree
 from bench.street_memory import City, Episode, EpisodeMemory, Kept, drive
 from bench.street_metrics import Hops, scores
 from bench.street_recall import Held, Sightings, arms, ask, drive_and_see, questions
-from bench.street_tune import patrolled
-from bench.tokens_world import embed
+from bench.street_tune import load_episodes, patrolled
+from bench.tokens_world import embed, street_folder
 from embodied_mem.inference.protocols import Embedder
+from embodied_mem.inference.select import default_embedder
 from embodied_mem.instructions.follower import Follower
 from embodied_mem.instructions.weights import with_memory, without_memory
 from embodied_mem.tokens.codec import TokenCodec
 from embodied_mem.tokens.store import ELEMENT_KEY, TokenStore
 from embodied_mem.tokens.weights import TokenWeights
+from sim.street.graph import load_touchdown
+from sim.street.landmarks import load_landmarks
 
 IntArray = NDArray[np.int64]
 ENTRY_BYTES = 40
@@ -155,3 +159,23 @@ def following(
             done.append(scores(hops, path, episode.gold)["TC"])
         found[arm] = np.array(done), size
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Streets:
+    """Part A as a table, part B as `following` gives it, and how many instructions they are about."""
+
+    columns: list[str]
+    rows: list[list[object]]
+    done: dict[str, tuple[NDArray[np.float64], int]]
+    instructions: int
+
+
+def measure_streets(weights: TokenWeights, instructions: int, drives: int, seed: int) -> Streets:
+    """Both parts, on instructions of the tuning pool drawn by seed."""
+    graph = load_touchdown(street_folder())
+    city = City(graph, load_landmarks(street_folder(), graph))
+    pool = load_episodes(street_folder() / "map2seq" / "tuning_pool.jsonl", graph)
+    episodes = [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))[:instructions]]
+    columns, rows, kept = landmark_recall(city, episodes, weights, default_embedder("minilm"), drives, seed)
+    return Streets(columns, rows, following(city, episodes, kept, drives, seed), len(episodes))

@@ -48,8 +48,9 @@ from embodied_mem.tokens.weights import (
 FloatArray = NDArray[np.float64]
 TARGET = Path(__file__).resolve().parents[1] / "embodied_mem" / "tokens"
 HOUSE_VOXEL, STREET_VOXEL = 2.0, 40.0  # metres
-_LONG = 24  # writes in a sequence: three times as many as there are ages
-_BATCH, _STEPS = 32, 600
+_LONG = 20  # writes in a sequence: more than twice as many as there are ages
+_BATCH, _STEPS = 32, 300
+_LONGEST_ROW = 15.0  # sum of magnitudes
 _LARGE = 0.5  # numbers of a token may be so large for nothing
 _STEP = 2.0**-5  # of the grid that is trained for
 _TEMPERATURE = 0.05
@@ -110,10 +111,19 @@ def train(
         nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], 1.0)
         optimiser.step()
         schedule.step()
+        _bound(model)
         if step % 50 == 0 or step == steps - 1:
             told = "  ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
             print(f"{step:5d}  {told}  {time.process_time():.0f} CPU-s", flush=True)
     return _weights(model, down, question, model_name, drives)
+
+
+def _bound(model: ReversibleTokens) -> None:
+    """Keep every row so small that its sums stay within 32 bits (weights.py)."""
+    with torch.no_grad():
+        for side in (model.predict, model.update):
+            for rows in (side.query, side.hidden, side.out, model.memory):
+                rows *= (_LONGEST_ROW / rows.abs().sum(dim=-1, keepdim=True).clamp(min=1e-9)).clamp(max=1.0)
 
 
 def _losses(model: ReversibleTokens, spread: Tensor, batch: Sequence[Tensor]) -> dict[str, Tensor]:
