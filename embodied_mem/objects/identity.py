@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
@@ -77,13 +78,7 @@ def link(kin: Kin) -> Links:
 
 def _weights(kin: Kin) -> FloatArray:
     """(n, n) how well stay j goes on from stay i, 0 where it cannot."""
-    gone = kin.left > _GONE
-    follows = kin.last[:, None] <= kin.first[None] + _OVERLAP_NS
-    # At a place that was seen empty something arrived; at one where nobody had looked, it may always have been.
-    since = np.maximum(kin.first[None] - kin.last[:, None], 0) * 1e-9
-    news = np.where(kin.empty[None] > 0, 1.0, 1 - np.exp(-kin.leaving * since))
-    out = np.where(follows, np.where(gone[:, None], 1.0, news), 0.0)
-    np.fill_diagonal(out, 0.0)
+    out = _follow(kin.first, kin.last, kin.empty > 0, kin.left > _GONE, kin.leaving)
     if not kin.vectors:
         return out
     for i, j in np.argwhere(out > 0).tolist():
@@ -91,4 +86,21 @@ def _weights(kin: Kin) -> FloatArray:
         if one is not None and other is not None and len(one) == len(other):
             cosine = one @ other / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1e-9)
             out[i, j] *= float(np.exp(_SHARPNESS * (cosine - _ALIKE)))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _follow(
+    first: IntArray, last: IntArray, empty: NDArray[np.bool_], gone: NDArray[np.bool_], leaving: float
+) -> FloatArray:
+    out = np.zeros((len(first), len(first)))
+    for i in range(len(first)):
+        for j in range(len(first)):
+            if i == j or last[i] > first[j] + _OVERLAP_NS:
+                continue
+            # At a place that was seen empty something arrived; where nobody had looked, it may always have been.
+            if gone[i] or empty[j]:
+                out[i, j] = 1.0
+            else:
+                out[i, j] = 1 - np.exp(-leaving * max(first[j] - last[i], 0) * 1e-9)
     return out
