@@ -1,4 +1,5 @@
-"""Draw a memory: an HTML page with the map, the path and what was located, and the same map as a picture.
+"""Draw a memory: an HTML page with the map, the path and what was located, the same map as a picture, and a page on
+which its summaries can be walked through, from the whole map down to single places.
 
 embodied-mem report --memory runs/kitchen --out report
 embodied-mem report --ask "where is a cup?" --ask "is there a chair?"
@@ -8,10 +9,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embodied_mem.cli.arguments import add_now
 from embodied_mem.cli.console import Console
 from embodied_mem.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from embodied_mem.records.memory import RecordMemory
 
 HELP = "draw a memory as an HTML page and a picture"
 
@@ -49,11 +54,29 @@ def run(args: argparse.Namespace, console: Console) -> int:
             answer = backend.ask(question, map_id=args.map, robot=None, as_of=None)
             report.asked.append(Asked(question, answer, milliseconds=(time.perf_counter() - start) * 1000))
         report.way = way_to_answer(backend.memory, report.asked)
+        summaries = _forest(backend.memory, args.out / "forest.html", report.title, args.map)
     finally:
         backend.close()
     report.files = [("map.png", "the map as a picture")]
+    if summaries:
+        report.files.append(("forest.html", "what the world is like at every scale, to walk through"))
     write_page(report, args.out / "index.html")
     write_picture(report, args.out / "map.png")
-    files = [str(args.out / name) for name in ("index.html", "map.png")]
-    console.result({"files": files, "things": len(report.things)}, f"Wrote {' and '.join(files)}.")
+    files = [str(args.out / name) for name in ("index.html", "map.png", *(["forest.html"] if summaries else []))]
+    console.result({"files": files, "things": len(report.things)}, f"Wrote {', '.join(files)}.")
     return Exit.OK
+
+
+def _forest(memory: RecordMemory, path: Path, title: str, map_id: str) -> bool:
+    """Write the page of the summaries; False where there is nothing to summarise."""
+    from embodied_mem.errors import NotFoundError
+    from embodied_mem.forest.view import ForestView
+    from embodied_mem.report.forest_page import write_forest_page
+
+    forest = ForestView(memory)
+    forest.update()
+    try:
+        write_forest_page(forest, path, title, map_id=map_id)
+    except NotFoundError:
+        return False
+    return True
