@@ -57,34 +57,41 @@ class ObjectFold:
         """Bytes of the stays and of their checkpoints."""
         return sum(state.stays.nbytes for state in (self.state, *self._checkpoints))
 
-    def become(self, wanted: NDArray[np.int64], ties: Ties, vectors: dict[int, NDArray[np.float32]]) -> None:
-        """Fold until the stays are those of the frames (n, 5) in order of time."""
+    def become(
+        self, wanted: NDArray[np.int64], ties: Ties, vectors: dict[int, NDArray[np.float32]], most: int = 1 << 60
+    ) -> int:
+        """Fold until the stays are those of the frames (n, 5) in order of time, or `most` of them are folded.
+
+        Returns how many are left.
+        """
         same = alike(self._made_of.data, wanted)
         if same < len(self._made_of):
             self._go_back(same)
-        self._fold(wanted[len(self._made_of) :], ties, vectors)
+        return self._fold(wanted[len(self._made_of) :], ties, vectors, most)
 
-    def extend(self, fresh: NDArray[np.int64], ties: Ties, vectors: dict[int, NDArray[np.float32]]) -> None:
+    def extend(
+        self, fresh: NDArray[np.int64], ties: Ties, vectors: dict[int, NDArray[np.float32]], most: int = 1 << 60
+    ) -> int:
         """As `become`, when nothing has changed but that these frames (m, 5) came."""
         if not len(fresh):
-            return
+            return 0
         made = self._made_of.data
         if not len(made) or tuple(made[-1, :2]) < tuple(fresh[0, :2]):
-            self._fold(fresh, ties, vectors)
-            return
+            return self._fold(fresh, ties, vectors, most)
         wanted = np.concatenate([made, fresh])
-        self.become(wanted[np.lexsort((wanted[:, ENTRY], wanted[:, STAMP]))], ties, vectors)
+        return self.become(wanted[np.lexsort((wanted[:, ENTRY], wanted[:, STAMP]))], ties, vectors, most)
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _fold(self, items: NDArray[np.int64], ties: Ties, vectors: dict[int, NDArray[np.float32]]) -> None:
-        for item in items:
+    def _fold(self, items: NDArray[np.int64], ties: Ties, vectors: dict[int, NDArray[np.float32]], most: int) -> int:
+        for item in items[:most]:
             frame = read(self._index, item, vectors.get(int(item[RECORD])))
             self._folder.fold(self.state, frame, ties)
             self._made_of.extend(item[None])
             if self.state.folded % self._every == 0:
                 self._checkpoints.append(self.state.copy())
                 self._thin()
+        return max(len(items) - most, 0)
 
     def _go_back(self, count: int) -> None:
         """Become what was made of some of the first `count` frames."""

@@ -25,6 +25,7 @@ from embodied_mem.records.entry import Entry
 from embodied_mem.records.index import RecordIndex
 
 FloatArray = NDArray[np.float64]
+_SLICE = 64  # frames that are folded while nobody else can use the index
 
 
 class ObjectView:
@@ -47,6 +48,7 @@ class ObjectView:
         self._ties = Ties()
         self._meanings: dict[str, tuple[str, ...]] = {}
         self._known = (0, 0)
+        self._compare = False  # what the folds are made of is to be compared with all that they should be made of
         self.watermark = 0
 
     @property
@@ -71,27 +73,10 @@ class ObjectView:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Fold what the index has read since."""
-        with self._lock, self._index.lock:
-            read, newest = self.watermark, self._index.watermark
-            if newest == read:
-                return
-            changed = self._changed(read, newest)
-            if changed:
-                self._ties = ties_of(self._index)
-                for seq in self._index.history.erased():
-                    self._vectors.pop(seq, None)
-            for map_id in self._index.map_names.all():
-                fold = self._folds.get(map_id)
-                if fold is None:
-                    fold = ObjectFold(self._index, self._words, self._model, absence=self._absence, every=self._every)
-                    self._folds[map_id] = fold
-                if changed:
-                    fold.become(marked(standing(self._index, map_id), self._ties), self._ties, self._vectors)
-                else:
-                    fresh = marked(standing(self._index, map_id, read), self._ties)
-                    fold.extend(fresh, self._ties, self._vectors)
-            self.watermark = newest
+        """Fold what the index has read since. The index is free for others in between."""
+        with self._lock:
+            while self._read_on():
+                pass
 
     def locate(self, word: str, map_id: str = "", now_ns: int | None = None, limit: int | None = None) -> Located:
         """What is known of the kind of thing that a word names, surest first. Raises UnknownMapError.
@@ -124,6 +109,32 @@ class ObjectView:
             return out
 
     # --- inside ------------------------------------------------------------------------------------------------
+
+    def _read_on(self) -> bool:
+        """Fold the next few frames; whether more are left."""
+        with self._lock, self._index.lock:
+            read, newest = self.watermark, self._index.watermark
+            if newest == read and not self._compare:
+                return False
+            if self._changed(read, newest):
+                self._compare = True
+                self._ties = ties_of(self._index)
+                for seq in self._index.history.erased():
+                    self._vectors.pop(seq, None)
+            left = 0
+            for map_id in self._index.map_names.all():
+                fold = self._folds.get(map_id)
+                if fold is None:
+                    fold = ObjectFold(self._index, self._words, self._model, absence=self._absence, every=self._every)
+                    self._folds[map_id] = fold
+                if self._compare:
+                    wanted = marked(standing(self._index, map_id), self._ties)
+                    left += fold.become(wanted, self._ties, self._vectors, _SLICE)
+                else:
+                    fresh = marked(standing(self._index, map_id, read), self._ties)
+                    left += fold.extend(fresh, self._ties, self._vectors, _SLICE)
+            self._compare, self.watermark = left > 0, newest
+            return left > 0
 
     def _meant(self, word: str) -> tuple[str, ...]:
         """The known labels that a word means; worked out anew once there is another label or class."""
