@@ -4,7 +4,8 @@ A robot patrols a part of the city; everything it perceives goes through percept
 between processes, and the follower asks the spatial node by its service. In process the same frames go through the
 same classes without ROS. Then both follow the same descriptions, remember what they perceive on the way, and ask again
 every ten places. The bar is that every answer is the same. Instructions are of the tuning pool, on which the follower's
-weights were fitted: the share that arrives says that the chain works, and nothing of how well it follows.
+weights were fitted: the share that arrives says that the chain works, and nothing of how well it follows. (The world's
+settings of places were chosen on these instructions too: with those for rooms, edges longer than 15 m were missing.)
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from embodied_mem.inference.hashing import HashingEmbedder
 from embodied_mem.instructions.guide import guide, understood
 from embodied_mem.instructions.problem import Lengths
 from embodied_mem.nodes.perceiving import Perceiver
-from embodied_mem.nodes.settings import PerceptionSettings
-from embodied_mem.nodes.stack import OF_THE_STREET
+from embodied_mem.nodes.settings import PerceptionSettings, SpatialSettings
+from embodied_mem.nodes.spatial_view import place_settings
+from embodied_mem.nodes.stack import OF_THE_STREET, PLACES_OF_THE_STREET
 from embodied_mem.nodes.sync import PoseSample
 from embodied_mem.perception.detector import Boxes2D
 from embodied_mem.records.memory import RecordMemory
@@ -62,7 +63,8 @@ class InProcess:
     def __init__(self, folder: Path, lengths: Lengths = LENGTHS) -> None:
         self.now_ns, self._lengths = 0, lengths
         self.memory = RecordMemory.open(folder, HashingEmbedder(), clock=lambda: self.now_ns)
-        self.places = TopologyView(self.memory.index, clock=lambda: self.now_ns)
+        places = place_settings(SpatialSettings(**PLACES_OF_THE_STREET))
+        self.places = TopologyView(self.memory.index, places, clock=lambda: self.now_ns)
         self.refused = 0
 
     def remember(self, seen: Observation) -> None:

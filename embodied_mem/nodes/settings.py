@@ -118,6 +118,9 @@ class SpatialSettings:
     place_likeness: float = parameter(
         0.85, "Cosine of what was remembered there and here from which it is the same place.", low=-1.0, high=1.0
     )
+    place_step: float = parameter(
+        15.0, "Metres between two observations of a robot beyond which they are no way: it was carried.", above=0.0
+    )
     landmark_score: float = parameter(0.35, "Detections with a lower score are no landmarks.", low=0.0, high=1.0)
     robot_radius: float = parameter(
         0.25, "Metres that paths keep from what stands between grid_min_z and grid_max_z, where that can be.", low=0.0

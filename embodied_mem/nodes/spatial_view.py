@@ -30,11 +30,7 @@ class SpatialView(RecordView):
             budget_bytes=int(settings.memory_mb * _MEGABYTE) or None,
             folder=_folder(settings),
         )
-        places = PlaceSettings(
-            near=settings.place_distance,
-            reach=2.5 * settings.place_distance,
-            alike=settings.place_likeness,
-        )
+        places = place_settings(settings)
         self.places = TopologyView(self.index, places, min_score=settings.landmark_score, clock=clock)
         nearby = SurroundingsSettings(
             settings.nearby_entries, settings.nearby_half_life, settings.nearby_radius, settings.nearby_likeness
@@ -51,6 +47,14 @@ class SpatialView(RecordView):
         self.places.apply(entries)
         if self.tokens is not None:
             self.tokens.apply(entries)
+
+
+def place_settings(settings: SpatialSettings) -> PlaceSettings:
+    """When an observation is of a new place, by the node's parameters."""
+    return PlaceSettings(
+        near=settings.place_distance, reach=2.5 * settings.place_distance, alike=settings.place_likeness,
+        longest_step=settings.place_step,
+    )  # fmt: skip
 
 
 def _folder(settings: SpatialSettings) -> Path | None:

@@ -30,8 +30,14 @@ OF_THE_STREET: dict[str, Any] = {
     "max_range": 45.0,
     "clouds": False,  # there is depth of what was detected, and of nothing else
 }
-# By the simulator's `world`; config/worlds/ says the same to launch.
-OF_WORLDS = {"house": OF_THE_SIMULATOR, "frames": OF_RECORDED_FRAMES, "street": OF_THE_STREET}
+# Panoramas of the street are mostly 10 m apart, but as near as 1.4 m, and here and there 40 m.
+PLACES_OF_THE_STREET: dict[str, Any] = {"place_distance": 1.0, "place_step": 40.0}
+# By the simulator's `world` and by node; config/worlds/ says the same to launch.
+OF_WORLDS: dict[str, dict[str, dict[str, Any]]] = {
+    "house": {"perception": OF_THE_SIMULATOR},
+    "frames": {"perception": OF_RECORDED_FRAMES},
+    "street": {"perception": OF_THE_STREET, "spatial": PLACES_OF_THE_STREET},
+}
 ORDER = ("record", "recall", "spatial", "forest", "perception", "sim")  # in which they are brought up
 
 
@@ -57,7 +63,8 @@ def stack(
     ordered = [name for name in ORDER if name in nodes]
     if "sim" in nodes:
         world = OF_WORLDS.get(str(given.get("sim", {}).get("world", "house")), {})  # `build` refuses unknown ones
-        given["perception"] = {**world, **given.get("perception", {})}
+        for name in [name for name in world if name in nodes]:
+            given[name] = {**world[name], **given.get(name, {})}
     given.setdefault("manager", {}).setdefault("nodes", ordered)
     for name in ordered:
         given.setdefault(name, {})

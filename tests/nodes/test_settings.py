@@ -58,9 +58,14 @@ def test_launch_files_set_only_parameters_that_there_are(file: Path) -> None:
 
 def test_launch_and_up_know_the_same_of_each_world() -> None:
     files = {file.stem: yaml.safe_load(file.read_text()) for file in (ROOT / "config" / "worlds").glob("*.yaml")}
-    assert {name: tree["/**/perception"]["ros__parameters"] for name, tree in files.items()} == OF_WORLDS
-    for values in OF_WORLDS.values():
-        build("perception", SETTINGS["perception"], values)
+    told = {
+        world: {node.removeprefix("/**/"): body["ros__parameters"] for node, body in tree.items()}
+        for world, tree in files.items()
+    }
+    assert told == OF_WORLDS
+    for nodes in OF_WORLDS.values():
+        for name, values in nodes.items():
+            build(name, SETTINGS[name], values)
 
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {

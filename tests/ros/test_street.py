@@ -24,7 +24,7 @@ from embodied_mem.nodes.recall_node import RecallNode
 from embodied_mem.nodes.record_node import RecordNode
 from embodied_mem.nodes.sim_node import SimNode
 from embodied_mem.nodes.spatial_node import SpatialNode
-from embodied_mem.nodes.stack import OF_THE_STREET
+from embodied_mem.nodes.stack import OF_THE_STREET, PLACES_OF_THE_STREET
 from sim.street.graph import TouchdownGraph, load_touchdown
 from sim.street.simulator import load_street
 from tests.ros.conftest import SMALL
@@ -68,7 +68,8 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
         memory = {"memory": str(tmp_path_factory.mktemp("memory")), **SMALL, **SIM_TIME}
         record = graph.up(RecordNode, memory)
         recall = graph.up(RecallNode, {**SMALL, **SIM_TIME})
-        spatial = graph.up(SpatialNode, {**memory, "checkpoints": False, "nearby_radius": 60.0, "nearby_likeness": 0.4})
+        nearby = {"nearby_radius": 60.0, "nearby_likeness": 0.4}
+        spatial = graph.up(SpatialNode, {**memory, **PLACES_OF_THE_STREET, **nearby, "checkpoints": False})
         perception = graph.up(PerceptionNode, {**OF_THE_STREET, **SIM_TIME, "wait": 5.0})
         until(lambda: perception._observations.get_subscription_count(), "the record node listens to perception")
         world = {"world": "street", "street": str(folder), "seed": SEED, "max_frames": FRAMES}
