@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.octree.morton import centers_of, encode
+from embodied_mem.octree.volumes import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +91,18 @@ class Grid:
     resolution: float
 
 
-def aggregate(
-    keys: NDArray[np.int64],
-    odds: NDArray[np.float32],
-    last_seen: NDArray[np.int64],
-    records: NDArray[np.int64],
-    resolution: float,
-    level: int,
-) -> Voxels:
-    """Voxels of `level` made of those with these axis keys (n, 3): parents are found by shifting."""
+def aggregate(found: Found, resolution: float, level: int) -> Voxels:
+    """Voxels of `level` made of those that were found: parents are by shifting."""
+    keys, centers, odds, last_seen, records = found
     if level and len(keys):
         codes = encode(keys >> level)
         order = np.argsort(codes, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(codes[order]) != 0])
-        keys = (keys >> level)[order[starts]]
+        centers = centers_of((keys >> level)[order[starts]], resolution, level)
         odds = np.maximum.reduceat(odds[order], starts)
         last_seen = np.maximum.reduceat(last_seen[order], starts)
         first, last = records[order, 0], records[order, 1]
         unlinked = np.iinfo(np.int64).max
         first = np.minimum.reduceat(np.where(first > 0, first, unlinked), starts)
         records = np.stack([np.where(first == unlinked, 0, first), np.maximum.reduceat(last, starts)], axis=1)
-    sizes = np.full(len(keys), resolution * (1 << level))
-    return Voxels(centers_of(keys, resolution, level), sizes, odds, last_seen, records)
+    return Voxels(centers, np.full(len(centers), resolution * (1 << level)), odds, last_seen, records)

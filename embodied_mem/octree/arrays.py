@@ -24,16 +24,20 @@ from numpy.typing import NDArray
 
 from embodied_mem.octree.bits import Number, Word, popcount
 from embodied_mem.octree.morton import gather
+from embodied_mem.octree.regions import note_block
 
 KEY, SOLID, HIT, MISS_0, MISS_1, MISS_2, START, SEEN = range(8)
 FIRST, LAST, ODDS = range(3)
 DEAD = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 # Entries of `counts`.
-ROWS, SPARE_ROW, LINKS, FILLED, BLOCKS, VOXELS, MOVED, DAMAGED = range(8)
+ROWS, SPARE_ROW, LINKS, FILLED, BLOCKS, VOXELS, MOVED, DAMAGED, REGIONS = range(9)
+COUNTS = 9
 
 RUN = 4  # packed voxels are handed out in multiples of this
 SIZES = 17  # run sizes 0, 4, .. 64
+
+_STRIDE = 8  # to the next place that is tried: siblings do not get into the way of each other
 
 _EMPTY = np.uint64(0)
 _REMOVED = np.uint64(0xFFFFFFFF)
@@ -49,7 +53,8 @@ class Arrays(NamedTuple):
     table    (2^b,) uint64: a tag in the upper half, the row plus one in the lower, 0 = empty
     old      the table before, while its entries are being moved; else one empty entry
     spare    (17,) int64: for each run size the first spare run, plus one
-    counts   (8,) int64
+    regions  (2^c, 2) uint64: which blocks hold anything occupied (regions.py); of a mapped file none
+    counts   (9,) int64
     extent   (2, 3) int64: the lowest and the highest block key on each axis that there ever was
     firsts   (pages,) uint64: the first key of each page of sorted rows of a mapped file, empty when there is none
     file, checked, sums   the bytes of that file, which of its pages were found whole, their CRCs
@@ -62,6 +67,7 @@ class Arrays(NamedTuple):
     table: NDArray[np.uint64]
     old: NDArray[np.uint64]
     spare: NDArray[np.int64]
+    regions: NDArray[np.uint64]
     counts: NDArray[np.int64]
     extent: NDArray[np.int64]
     firsts: NDArray[np.uint64]
@@ -122,12 +128,43 @@ def probe(table: NDArray[np.uint64], rows: NDArray[np.uint64], key: Word) -> int
         low = entry & _LOW
         if (entry ^ tag) <= _LOW and low != _REMOVED and rows[np.int64(low) - 1, KEY] == np.uint64(key):
             return place
-        place = (place + 1) & last
+        place = (place + _STRIDE) & last
 
 
 @njit(cache=True, nogil=True, inline="always")
 def row_at(table: NDArray[np.uint64], place: int) -> Number:
     return np.int64(table[place] & _LOW) - 1
+
+
+@njit(cache=True, nogil=True)
+def find_many(
+    table: NDArray[np.uint64],
+    keys: NDArray[np.uint64],
+    count: int,
+    rows: NDArray[np.int64],
+    left: NDArray[np.int64],
+    places: NDArray[np.int64],
+) -> None:
+    """The rows of `count` keys by their tags alone, -1 = none; the keys in these rows are still to be compared.
+
+    left, places  room to work in, as long as keys
+    """
+    last = len(table) - 1
+    for i in range(count):
+        left[i] = i
+        places[i] = _home(keys[i], _mixed(keys[i]), len(table))
+    remain = count
+    while remain:
+        again = 0
+        for j in range(remain):
+            i, place = left[j], places[j]
+            entry = table[place]
+            low = entry & _LOW
+            same = ((entry ^ _tag(keys[i], _mixed(keys[i]))) <= _LOW) & (low != _REMOVED) & (low != _EMPTY)
+            rows[i] = np.int64(low) - 1 if same else -1
+            left[again], places[again] = i, (place + _STRIDE) & last
+            again += 0 if same or entry == _EMPTY else 1
+        remain = again
 
 
 @njit(cache=True, nogil=True)
@@ -137,7 +174,7 @@ def _put(table: NDArray[np.uint64], key: Word, row: int) -> None:
     place = _home(key, mixed, len(table))
     last = len(table) - 1
     while table[place] != _EMPTY:
-        place = (place + 1) & last
+        place = (place + _STRIDE) & last
     table[place] = _tag(key, mixed) | np.uint64(row + 1)
 
 
@@ -172,12 +209,14 @@ def move_entries(a: Arrays, count: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def enter_rows(a: Arrays) -> None:
-    """Fill an empty table from the rows."""
+    """Fill empty tables from the rows."""
     for row in range(a.counts[ROWS]):
         if a.rows[row, KEY] != DEAD:
             _put(a.table, a.rows[row, KEY], row)
             a.counts[FILLED] += 1
             widen(a, a.rows[row, KEY])
+            if a.rows[row, SOLID] != _EMPTY:
+                a.counts[REGIONS] += note_block(a.regions, a.rows[row, KEY], True)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -220,6 +259,8 @@ def drop_block(a: Arrays, row: int) -> None:
     count = popcount(a.rows[row, HIT])
     give_run(a, np.int64(a.rows[row, START]), count)
     a.counts[VOXELS] -= count
+    if a.rows[row, SOLID] != _EMPTY:
+        note_block(a.regions, key, False)
     a.rows[row, KEY] = DEAD
     for word in range(1, 8):
         a.rows[row, word] = np.uint64(0)

@@ -27,6 +27,7 @@ from embodied_mem.octree.arrays import (
 )
 from embodied_mem.octree.bits import ONE, Word, lowest_bit, popcount
 from embodied_mem.octree.morton import gather
+from embodied_mem.octree.regions import note_block
 from embodied_mem.octree.volumes import blocks_in_box, box_mask
 
 
@@ -55,18 +56,21 @@ def erase_voxels(a: Arrays, row: int, mask: Word) -> None:
             words[START] = np.uint64(start)
         words[HIT] = after
         a.counts[VOXELS] -= source - target
-    words[SOLID] &= ~np.uint64(mask)
     for plane in range(MISS_0, MISS_2 + 1):
         words[plane] &= ~np.uint64(mask)
     if known(a.rows, row) == np.uint64(0):
         drop_block(a, row)
+    elif words[SOLID] & np.uint64(mask):
+        words[SOLID] &= ~np.uint64(mask)
+        if words[SOLID] == np.uint64(0):
+            note_block(a.regions, words[KEY], False)
 
 
 @njit(cache=True, nogil=True)
 def clear_box(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64]) -> int:
     """Make the voxels of a box of axis keys (3,), both included, unknown. Returns how many were known."""
     erased = 0
-    rows = blocks_in_box(a, low, high)
+    rows = blocks_in_box(a, low, high, False)
     for i in range(len(rows)):
         key = a.rows[rows[i], KEY]
         mask = box_mask(gather(key), gather(key >> ONE), gather(key >> np.uint64(2)), low, high)

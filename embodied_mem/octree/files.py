@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import NotFoundError, StorageError
-from embodied_mem.octree.arrays import BLOCKS, KEY, ROWS, VOXELS, Arrays
+from embodied_mem.octree.arrays import BLOCKS, COUNTS, KEY, ROWS, VOXELS, Arrays
 from embodied_mem.octree.content import Content
 from embodied_mem.octree.find import PAGE, ROWS_A_PAGE
 from embodied_mem.octree.morton import decode
 from embodied_mem.octree.occupancy import OccupancyModel
+from embodied_mem.octree.regions import make_regions
 from embodied_mem.octree.store import empty_extent
 from embodied_mem.records.files import replace_atomically
 
@@ -127,7 +128,7 @@ def _read(path: Path, data: NDArray[np.uint8]) -> OpenedFile:
     checked[body] = 0
     sums[body] = index[row_pages * 8 :].view("<u4")
     links = data[links_at : links_at + voxels * 12].view(np.uint32).reshape(-1, 3)
-    counts = np.zeros(8, np.int64)
+    counts = np.zeros(COUNTS, np.int64)
     counts[[ROWS, BLOCKS, VOXELS]] = blocks, blocks, voxels
     arrays = Arrays(
         rows=data[rows_at : rows_at + blocks * 64].view(np.uint64).reshape(-1, 8),
@@ -136,6 +137,7 @@ def _read(path: Path, data: NDArray[np.uint8]) -> OpenedFile:
         table=np.zeros(1, np.uint64),
         old=np.zeros(1, np.uint64),
         spare=np.zeros(1, np.int64),
+        regions=make_regions(0),
         counts=counts,
         extent=np.array(header["extent"], np.int64),
         firsts=index[: row_pages * 8].view(np.uint64),

@@ -14,6 +14,7 @@ from embodied_mem.octree.arrays import (
     MISS_1,
     MISS_2,
     ODDS,
+    REGIONS,
     SEEN,
     SOLID,
     START,
@@ -28,6 +29,7 @@ from embodied_mem.octree.arrays import (
 )
 from embodied_mem.octree.bits import ONE, Word, highest_bit, popcount
 from embodied_mem.octree.occupancy import Rules
+from embodied_mem.octree.regions import note_block
 from embodied_mem.octree.window import Blocks
 
 LARGEST_RUN = 64
@@ -36,15 +38,19 @@ _NONE = np.uint64(0)
 
 
 @njit(cache=True, nogil=True)
-def find_rows(a: Arrays, keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], int]:
-    """The rows (n,) of blocks, -1 for those that the map has not, and how many these are."""
+def find_rows(a: Arrays, blocks: Blocks) -> tuple[NDArray[np.int64], int, int]:
+    """The rows (n,) of blocks, -1 for those that the map has not, and how many these are; and how many blocks without
+    anything occupied are hit."""
+    keys, hits = blocks.keys, blocks.hits
     rows = np.empty(len(keys), np.int64)
-    fresh = 0
+    fresh = woken = 0
     words, table, old = a.rows, a.table, a.old
     for i in range(len(keys)):
-        rows[i] = row_of(words, table, old, keys[i])
-        fresh += rows[i] < 0
-    return rows, fresh
+        row = row_of(words, table, old, keys[i])
+        rows[i] = row
+        fresh += row < 0
+        woken += hits[i] != _NONE and (row < 0 or words[row, SOLID] == _NONE)
+    return rows, fresh, woken
 
 
 @njit(cache=True, nogil=True)
@@ -64,7 +70,7 @@ def merge(a: Arrays, rules: Rules, blocks: Blocks, rows: NDArray[np.int64], scan
         hits, passed = blocks.hits[i], blocks.passed[i]
         hit_count += popcount(hits)
         passed_count += popcount(passed)
-        hit_before = words[row, HIT]
+        hit_before, solid_before = words[row, HIT], words[row, SOLID]
         overflow = _count_misses(words, row, rules, passed & ~hit_before)
         if hit_before & passed:
             _weaken(odds, rules, words, row, hit_before & passed)
@@ -73,6 +79,9 @@ def merge(a: Arrays, rules: Rules, blocks: Blocks, rows: NDArray[np.int64], scan
             _unpack(a, rules, row, fresh, overflow, scan)
         if hits & hit_before:
             _strengthen(links, odds, rules, words, row, hits & hit_before, scan)
+        holds = words[row, SOLID] != _NONE
+        if holds != (solid_before != _NONE):
+            a.counts[REGIONS] += note_block(a.regions, blocks.keys[i], holds)
     return a.counts[VOXELS] - before, hit_count, passed_count
 
 

@@ -1,29 +1,42 @@
-"""Rays through the map: voxel by voxel where there is something, block by block where there is nothing.
-
-When a ray crosses a border is a function of the border alone, nothing is added up on the way; so a ray that leaps over
-a block comes out in the very voxel in which one that walked through it would (J. Amanatides and A. Woo, "A fast voxel
-traversal algorithm for ray tracing", Eurographics 1987). Of borders crossed at the same time z comes first, then y.
-"""
+"""Rays through the map: to the first occupied voxel, or to the first one of which nothing is known."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from embodied_mem.octree.arrays import SOLID, Arrays, known, row_of
-from embodied_mem.octree.bits import ALL, Number, bit_of, has
+from embodied_mem.octree.bits import ALL, ONE, bit_of
 from embodied_mem.octree.find import row_in_file
-from embodied_mem.octree.morton import axis_key, interleave
+from embodied_mem.octree.morton import HALF, axis_key, interleave
+from embodied_mem.octree.ray_lots import (
+    FOUND,
+    LEFT_KEYS,
+    LOT,
+    NOTHING,
+    Lot,
+    make_bench,
+    make_lot,
+    meet_occupied,
+    ray_of,
+)
+from embodied_mem.octree.ray_steps import (
+    LAST_BLOCK,
+    STARTED,
+    counts_before,
+    enter,
+    first_axis,
+    is_past,
+    leaves,
+    walk_to,
+)
 
 HIT, FREE, UNKNOWN, OUTSIDE = 1, 0, -1, -2
-_PERHAPS = -3  # free, unless there was something unknown on the way
 
-_HALF = 1048576
-_LAST_BLOCK = (1 << 19) - 1
+_NO_RAY = 4  # an outcome: it begins outside of what keys reach, or has no direction
 
 
 @njit(cache=True, nogil=True)
@@ -37,192 +50,125 @@ def cast(
     between: bool,
     states: NDArray[np.int8],
     distances: NDArray[np.float64],
-    keys: NDArray[np.int64],
+    positions: NDArray[np.float64],
 ) -> None:
     """Cast rays (n, 3) from origins (n, 3) along directions of any length up to `reach` (n,) metres.
 
-    between    the voxel in which a ray begins and the one in which it ends do not count
-    Written to: states (n,), distances (n,) to where the last voxel is entered, keys (n, 3) of that voxel.
+    unknown_blocks  the first unknown voxel stops a ray, too
+    between         the voxel in which a ray begins and the one in which it ends do not count
+    Written to: states (n,), distances (n,) to where the last voxel is entered, positions (n, 3) of that voxel's centre
+    where it stopped the ray, else of where the ray ends.
     """
-    for i in range(len(origins)):
-        # Most rays hit something, and then what was unknown on the way is not asked for.
-        state, distance = _cast_one(
-            a, origins[i], directions[i], resolution, reach[i], unknown_blocks, unknown_blocks, between, keys[i]
-        )
-        if state == _PERHAPS:
-            state, distance = _cast_one(
-                a, origins[i], directions[i], resolution, reach[i], True, False, between, keys[i]
-            )
-        states[i], distances[i] = state, distance
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _crossing(key: Number, step: int, origin: float, inverse: float, resolution: float) -> float:
-    """How far along the ray the border lies that leads from `key` to the next voxel on an axis."""
-    border = key + 1 if step > 0 else key
-    return (np.float64(border - _HALF) * resolution - origin) * inverse
-
-
-@njit(cache=True, nogil=True)
-def _near(block: Number, step: int) -> Any:
-    """The voxel on an axis in which a ray comes into a block."""
-    return block << 2 if step > 0 else (block << 2) | 3
-
-
-@njit(cache=True, nogil=True)
-def _is_past(extent: NDArray[np.int64], bx: Number, by: Number, bz: Number, sx: int, sy: int, sz: int) -> bool:
-    """Whether a ray that is in this block has left all there is behind."""
-    x = (sx >= 0 and bx > extent[1, 0]) or (sx <= 0 and bx < extent[0, 0])
-    y = (sy >= 0 and by > extent[1, 1]) or (sy <= 0 and by < extent[0, 1])
-    return x or y or (sz >= 0 and bz > extent[1, 2]) or (sz <= 0 and bz < extent[0, 2])
-
-
-@njit(cache=True, nogil=True)
-def _exit(block: Number, step: int, origin: float, inverse: float, resolution: float) -> float:
-    """How far along the ray the border lies at which it leaves a block on an axis."""
-    if step == 0:
-        return np.inf
-    return _crossing(_near(block, -step), step, origin, inverse, resolution)
-
-
-@njit(cache=True, nogil=True)
-def _entered(
-    block: Number,
-    start: Number,
-    step: int,
-    origin: float,
-    direction: float,
-    inverse: float,
-    resolution: float,
-    t: float,
-    first: bool,
-) -> Any:
-    """In which voxel of a block, on one axis, a ray is that has come to the block across another axis at `t`.
-
-    start  the voxel in which the ray began
-    first  of borders crossed at the same time this axis' comes first
-    """
-    if step == 0:
-        return start
-    near, last = _near(block, step), _near(block, -step)
-    if start >> 2 == block:
-        near = start
-    at: Any = np.int64(math.floor((origin + t * direction) / resolution)) + _HALF
-    at = min(max(at, near), last) if step > 0 else max(min(at, near), last)
-    # That was rounded; when borders are crossed decides.
-    while at != last:
-        crossing = _crossing(at, step, origin, inverse, resolution)
-        if crossing < t or (first and crossing == t):
-            at += step
+    lot, bench = make_lot(), make_bench()
+    rows, table, old, regions, extent, mapped = a.rows, a.table, a.old, a.regions, a.extent, len(a.firsts) > 0
+    reals, voxels, goals, times, outcomes = lot.reals, lot.voxels, lot.goals, lot.times, lot.outcomes
+    for begin in range(0, len(origins), LOT):
+        count = min(LOT, len(origins) - begin)
+        _aim(lot, origins, directions, reach, begin, count, resolution, between)
+        if mapped:
+            for i in range(count):
+                if lot.outcomes[i] == NOTHING:
+                    _meet(a, lot, i, resolution, False, between)
         else:
-            break
-    while at != near:
-        crossing = _crossing(at - step, step, origin, inverse, resolution)
-        if crossing < t or (first and crossing == t):
-            break
-        at -= step
-    return at
+            meet_occupied(rows, table, old, regions, extent, lot, bench, count, resolution, between)
+        for i in range(count):
+            state, distance, stopped = FREE, reach[begin + i], False
+            if outcomes[i] == FOUND:
+                state, distance, stopped = HIT, times[i], True
+                reals[i, 9] = distance
+                for axis in range(3):
+                    goals[i, axis] = voxels[i, axis]
+            elif outcomes[i] == LEFT_KEYS:
+                state, distance = OUTSIDE, times[i]
+            elif outcomes[i] == _NO_RAY:
+                state, distance = OUTSIDE, np.nan
+            if outcomes[i] != _NO_RAY and (unknown_blocks or state == FREE):
+                _meet(a, lot, i, resolution, True, between)
+                if outcomes[i] == FOUND:
+                    state, stopped = UNKNOWN, unknown_blocks
+                    distance = times[i] if unknown_blocks else distance
+            states[begin + i], distances[begin + i] = state, distance
+            for axis in range(3):
+                if stopped:
+                    voxel = voxels[i, axis] if state == UNKNOWN else goals[i, axis]
+                    positions[begin + i, axis] = (np.float64(voxel - HALF) + 0.5) * resolution
+                else:
+                    positions[begin + i, axis] = reals[i, axis] + reals[i, 3 + axis] * distance
 
 
 @njit(cache=True, nogil=True)
-def _cast_one(
-    a: Arrays,
-    origin: NDArray[np.float64],
-    direction: NDArray[np.float64],
+def _aim(
+    lot: Lot,
+    origins: NDArray[np.float64],
+    ways: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    begin: int,
+    count: int,
     resolution: float,
-    reach: float,
-    ask: bool,
-    stop: bool,
     between: bool,
-    key: NDArray[np.int64],
-) -> tuple[int, float]:
-    """The state and distance of a ray; `key` (3,) is the voxel that stopped it.
+) -> None:
+    """Put `count` rays into the lot."""
+    scale = 1.0 / resolution
+    reals, steps, starts, goals, outcomes = lot.reals, lot.steps, lot.starts, lot.goals, lot.outcomes
+    for i in range(count):
+        number = begin + i
+        length = math.sqrt(ways[number, 0] ** 2 + ways[number, 1] ** 2 + ways[number, 2] ** 2)
+        inside = 0.0 < length < np.inf and reach[number] >= 0.0
+        reals[i, 9] = reach[number]
+        for axis in range(3):
+            origin, direction = origins[number, axis], ways[number, axis] / length if inside else 0.0
+            step = int(direction > 0) - int(direction < 0)
+            reals[i, axis], reals[i, 3 + axis] = origin, direction
+            reals[i, 6 + axis] = 1.0 / direction if step != 0 else 0.0
+            steps[i, axis] = step
+            starts[i, axis] = axis_key(origin, scale)
+            goals[i, axis] = axis_key(origin + direction * reach[number], scale) if between else -1
+        if (starts[i, 0] | starts[i, 1] | starts[i, 2]) < 0:
+            inside = False
+        if (goals[i, 0] | goals[i, 1] | goals[i, 2]) < 0:
+            goals[i, 0] = goals[i, 1] = goals[i, 2] = -1
+        outcomes[i] = NOTHING if inside else _NO_RAY
 
-    ask   look for unknown voxels; if not, a ray that nothing stops may come back as _PERHAPS
-    stop  the first unknown voxel stops the ray
+
+@njit(cache=True, nogil=True)
+def _meet(a: Arrays, lot: Lot, i: int, resolution: float, unknown: bool, between: bool) -> None:
+    """Let one ray go, block by block, to the first voxel that is occupied, or unknown, before its goal and within its
+    reach; of a mapped file, too.
+
+    between  the voxel in which the ray begins does not count
     """
     rows, table, old, extent, mapped = a.rows, a.table, a.old, a.extent, len(a.firsts) > 0
-    ox, oy, oz = origin[0], origin[1], origin[2]
-    length = math.sqrt(direction[0] ** 2 + direction[1] ** 2 + direction[2] ** 2)
-    scale = 1.0 / resolution
-    x0, y0, z0 = axis_key(ox, scale), axis_key(oy, scale), axis_key(oz, scale)
-    if (x0 | y0 | z0) < 0 or not (length > 0.0 and length < np.inf) or not reach >= 0.0:
-        key[:] = -1
-        return OUTSIDE, np.nan
-    dx, dy, dz = direction[0] / length, direction[1] / length, direction[2] / length
-    sx, sy, sz = int(dx > 0) - int(dx < 0), int(dy > 0) - int(dy < 0), int(dz > 0) - int(dz < 0)
-    ix, iy, iz = 1.0 / dx if sx else 0.0, 1.0 / dy if sy else 0.0, 1.0 / dz if sz else 0.0
-    goal = (-1, -1, -1)
-    if between:
-        goal = (
-            axis_key(ox + dx * reach, scale),
-            axis_key(oy + dy * reach, scale),
-            axis_key(oz + dz * reach, scale),
-        )
+    ray = ray_of(lot, i)
+    (ox, oy, oz), _, (ix, iy, iz), (sx, sy, sz), (x0, y0, z0) = ray
+    goal, reach = (lot.goals[i, 0], lot.goals[i, 1], lot.goals[i, 2]), lot.reals[i, 9]
     bx, by, bz = x0 >> 2, y0 >> 2, z0 >> 2
-    tx, ty, tz = (
-        _exit(bx, sx, ox, ix, resolution),
-        _exit(by, sy, oy, iy, resolution),
-        _exit(bz, sz, oz, iz, resolution),
-    )
-    entry, t = 3, 0.0  # across which axis the block was entered, and when
-    certain, unsure = True, UNKNOWN if ask else _PERHAPS  # certain: nothing unknown was passed
-    while True:
+    entry, t = STARTED, 0.0
+    lot.outcomes[i] = NOTHING
+    while t <= reach:
         block = interleave(bx, by, bz)
         row = row_in_file(a, block) if mapped else row_of(rows, table, old, block)
-        solid = seen = np.uint64(0)
+        stop = ALL if unknown else np.uint64(0)
         if row >= 0:
-            solid, seen = rows[row, SOLID], known(rows, row)
-        elif not (stop or between) and _is_past(extent, bx, by, bz, sx, sy, sz):
-            return UNKNOWN, reach
-        goal_here = between and goal[0] >> 2 == bx and goal[1] >> 2 == by and goal[2] >> 2 == bz
-        look = ask and seen != ALL and (certain or stop)
-        if solid or look or goal_here:
-            x = y = z = np.int64(0)
-            if entry == 3:
-                x, y, z = x0, y0, z0
-            else:
-                x = _near(bx, sx) if entry == 0 else _entered(bx, x0, sx, ox, dx, ix, resolution, t, False)
-                y = _near(by, sy) if entry == 1 else _entered(by, y0, sy, oy, dy, iy, resolution, t, entry == 0)
-                z = _near(bz, sz) if entry == 2 else _entered(bz, z0, sz, oz, dz, iz, resolution, t, True)
-            at = t
-            while x >> 2 == bx and y >> 2 == by and z >> 2 == bz and at <= reach:
-                if between and x == goal[0] and y == goal[1] and z == goal[2]:
-                    return (FREE if certain else unsure), reach
-                if not (between and x == x0 and y == y0 and z == z0):
-                    bit = bit_of(x, y, z)
-                    key[0], key[1], key[2] = x, y, z
-                    if has(solid, bit):
-                        return HIT, at
-                    if look and not has(seen, bit):
-                        certain = False
-                        if stop:
-                            return UNKNOWN, at
-                vx = _crossing(x, sx, ox, ix, resolution) if sx else np.inf
-                vy = _crossing(y, sy, oy, iy, resolution) if sy else np.inf
-                vz = _crossing(z, sz, oz, iz, resolution) if sz else np.inf
-                if vx < vy and vx < vz:
-                    x, at = x + sx, vx
-                elif vy < vz and not vx < vy:
-                    y, at = y + sy, vy
-                else:
-                    z, at = z + sz, vz
-        if seen != ALL and not look:
-            certain = False
-        if tx < ty and tx < tz:
-            t, entry = tx, 0
-            bx += sx
-            tx = _exit(bx, sx, ox, ix, resolution)
-        elif ty < tz and not tx < ty:
-            t, entry = ty, 1
-            by += sy
-            ty = _exit(by, sy, oy, iy, resolution)
-        else:
-            t, entry = tz, 2
-            bz += sz
-            tz = _exit(bz, sz, oz, iz, resolution)
-        if t > reach:
-            return (FREE if certain else unsure), reach
-        if min(bx, min(by, bz)) < 0 or max(bx, max(by, bz)) > _LAST_BLOCK:
-            key[:] = -1
-            return OUTSIDE, t
+            stop = ~known(rows, row) if unknown else rows[row, SOLID]
+        elif not unknown and is_past(extent, bx, by, bz, sx, sy, sz):
+            return
+        if between and entry == STARTED:
+            stop &= ~(ONE << np.uint64(bit_of(x0, y0, z0)))
+        if stop:
+            x, y, z = enter(ray, bx, by, bz, resolution, t, entry)
+            at, x, y, z = walk_to(ray, stop, x, y, z, t, resolution)
+            if at >= 0.0:
+                if at <= reach and counts_before(x, y, z, goal, ray.step):
+                    lot.outcomes[i], lot.times[i] = FOUND, at
+                    lot.voxels[i, 0], lot.voxels[i, 1], lot.voxels[i, 2] = x, y, z
+                return
+        tx = leaves(bx, 2, sx, ox, ix, resolution)
+        ty = leaves(by, 2, sy, oy, iy, resolution)
+        tz = leaves(bz, 2, sz, oz, iz, resolution)
+        on_x, on_y = first_axis(tx, ty, tz)
+        entry, t = 2 - on_y - 2 * on_x, min(tx, min(ty, tz))
+        bx, by, bz = bx + sx * on_x, by + sy * on_y, bz + sz * (1 - on_x - on_y)
+        if min(bx, min(by, bz)) < 0 or max(bx, max(by, bz)) > LAST_BLOCK:
+            if t <= reach:
+                lot.outcomes[i], lot.times[i] = LEFT_KEYS, t
+            return

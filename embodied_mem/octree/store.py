@@ -13,9 +13,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from embodied_mem.octree.arrays import (
     BLOCKS,
+    COUNTS,
     FILLED,
+    KEY,
     LINKS,
     MOVED,
+    REGIONS,
     ROWS,
     RUN,
     SIZES,
@@ -25,10 +28,12 @@ from embodied_mem.octree.arrays import (
     enter_rows,
     move_entries,
 )
+from embodied_mem.octree.regions import make_regions, move_regions
 
 _ROWS = 1 << 21
 _LINKS = 1 << 24
 _TABLE = 1 << 10
+_REGIONS = 1 << 8
 _STEP = 2048  # places of the old table that an insert moves at least
 
 
@@ -44,7 +49,8 @@ class Store:
             table=np.zeros(_TABLE, np.uint64),
             old=np.zeros(1, np.uint64),
             spare=np.zeros(SIZES, np.int64),
-            counts=np.zeros(8, np.int64),
+            regions=make_regions(_REGIONS),
+            counts=np.zeros(COUNTS, np.int64),
             extent=empty_extent(),
             **NOT_MAPPED,
         )
@@ -65,7 +71,10 @@ class Store:
         within = np.arange(len(links)) - np.repeat(given, counts)
         a.links[np.repeat(starts, counts) + within] = links
         a.counts[[ROWS, BLOCKS, LINKS, VOXELS]] = len(rows), len(rows), used, len(links)
-        store.arrays = a._replace(table=np.zeros(_table_size(len(rows)), np.uint64))
+        regions = int(np.count_nonzero(np.diff(rows[:, KEY] >> np.uint64(6)))) + 1  # rows are sorted
+        store.arrays = a._replace(
+            table=np.zeros(_table_size(len(rows)), np.uint64), regions=make_regions(_table_size(regions, _REGIONS))
+        )
         enter_rows(store.arrays)
         return store
 
@@ -74,10 +83,13 @@ class Store:
         """Bytes in use: rows, packed voxels and tables."""
         a = self.arrays
         old = a.old.nbytes if len(a.old) > 1 else 0
-        return int(a.counts[ROWS]) * 64 + int(a.counts[LINKS]) * 12 + a.table.nbytes + old
+        return int(a.counts[ROWS]) * 64 + int(a.counts[LINKS]) * 12 + a.table.nbytes + old + a.regions.nbytes
 
-    def make_room(self, blocks: int, links: int) -> None:
-        """Before a merge: room for as many new blocks and packed voxels. Moves a few entries of a growing table."""
+    def make_room(self, blocks: int, links: int, regions: int = 0) -> None:
+        """Before a merge: room for as many new blocks, packed voxels and regions. Moves a few entries of a growing
+        table."""
+        if 2 * (int(self.arrays.counts[REGIONS]) + regions) > len(self.arrays.regions):
+            self._grow_regions(regions)
         self._make_room(int(self.arrays.counts[ROWS]) + blocks, int(self.arrays.counts[LINKS]) + links)
         a = self.arrays
         if len(a.old) > 1 and move_entries(a, max(_STEP, 8 * blocks)):
@@ -93,6 +105,12 @@ class Store:
         size = _table_size(int(a.counts[BLOCKS]) + blocks)
         self.arrays = a._replace(table=np.zeros(size, np.uint64), old=a.table)
         a.counts[MOVED] = a.counts[FILLED] = 0
+
+    def _grow_regions(self, regions: int) -> None:
+        a = self.arrays
+        larger = make_regions(_table_size(int(a.counts[REGIONS]) + regions, _REGIONS))
+        a.counts[REGIONS] = move_regions(a.regions, larger)
+        self.arrays = a._replace(regions=larger)
 
     def _make_room(self, rows: int, links: int) -> None:
         a = self.arrays
@@ -117,9 +135,9 @@ def empty_extent() -> NDArray[np.int64]:
     return np.array([[1 << 19] * 3, [-1] * 3], np.int64)
 
 
-def _table_size(blocks: int) -> int:
+def _table_size(entries: int, least: int = _TABLE) -> int:
     """A power of two that is at most half full, with room to stay so for a while."""
-    return max(_TABLE, 1 << int(2.5 * blocks).bit_length())
+    return max(least, 1 << int(2.5 * entries).bit_length())
 
 
 def _enlarged(array: NDArray[Any], wanted: int, used: int) -> NDArray[Any]:

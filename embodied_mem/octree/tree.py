@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,11 +148,13 @@ class Octree:
             raise BadInputError(f"Level {level} is not between 0 and {MAX_LEVEL}.")
         first, last = self._key_box(low, high)
 
-        def collect(a: Arrays) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-            keys, odds, scans = volumes.voxels_in_box(a, first, last, bool(occupied_only), self._rules.misses)
-            return keys, odds, self._scans.stamps[scans[:, 2]], self._scans.records[scans[:, :2]]
+        def collect(a: Arrays) -> volumes.Found:
+            stamps, records = self._scans.stamps, self._scans.records
+            return volumes.voxels_in_box(
+                a, first, last, bool(occupied_only), self._rules.misses, stamps, records, self.resolution
+            )
 
-        return aggregate(*self._read(collect), self.resolution, level)
+        return aggregate(self._read(collect), self.resolution, level)
 
     def radius(self, center: ArrayLike, radius: float, *, occupied_only: bool = True) -> Voxels:
         """Known voxels whose centres are not farther than `radius` metres from center (3,)."""
@@ -321,8 +324,8 @@ class Octree:
         with self._lock.writing():
             blocks, refused = self._scan.mark(cloud, start, float(max_range), misses=misses)
             store = self._writable()
-            rows, fresh = merge.find_rows(store.arrays, blocks.keys)
-            store.make_room(int(fresh), merge.LARGEST_RUN * len(rows))
+            rows, fresh, woken = merge.find_rows(store.arrays, blocks)
+            store.make_room(int(fresh), merge.LARGEST_RUN * len(rows), int(woken))
             scan = self._scans.number(int(stamp_ns), int(record))
             new, hit, passed = merge.merge(store.arrays, self._rules, blocks, rows, scan)
             evicted = self._evict(store)
@@ -360,22 +363,12 @@ class Octree:
     ) -> Hits:
         if len(origins) != len(directions):
             raise BadInputError(f"{len(origins)} origins and {len(directions)} directions make no rays.")
-        states = np.empty(len(origins), np.int8)
-        distances = np.empty(len(origins))
-        keys = np.empty((len(origins), 3), np.int64)
+        hits = Hits(np.empty(len(origins), np.int8), np.empty(len(origins)), np.empty((len(origins), 3)))
+        into = (hits.state, hits.distance, hits.position)
         self._read(
-            lambda a: rays.cast(
-                a, origins, directions, self.resolution, reach, bool(unknown_blocks), between, states, distances, keys
-            )
+            lambda a: rays.cast(a, origins, directions, self.resolution, reach, bool(unknown_blocks), between, *into)
         )
-        centers = centers_of(keys, self.resolution)
-        stopped = (states == rays.HIT) | ((states == rays.UNKNOWN) & unknown_blocks & (distances < reach))
-        if not stopped.all():
-            ways = directions[~stopped]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                ways = ways / np.sqrt(np.einsum("ij,ij->i", ways, ways))[:, None]
-                centers[~stopped] = origins[~stopped] + ways * distances[~stopped, None]
-        return Hits(states, distances, centers)
+        return hits
 
     def _evidence(self, points: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
         """Log-odds (n,), when last seen (n,) and by which records (n, 2)."""
@@ -389,12 +382,13 @@ class Octree:
 
     def _key_box(self, low: ArrayLike, high: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Axis keys of the first and the last voxel of a box, both included; of an empty one they are the other way."""
-        corners = np.stack([np.asarray(low, np.float64).reshape(3), np.asarray(high, np.float64).reshape(3)])
-        if np.isnan(corners).any() or (corners[0] > corners[1]).any():
-            raise BadInputError(f"{corners.tolist()} is no box: its low corner must not lie above its high one.")
-        cells = np.floor(corners * (1.0 / self.resolution))
-        first, last = np.clip(cells[0], -HALF, HALF), np.clip(cells[1], -HALF - 1, HALF - 1)
-        return first.astype(np.int64) + HALF, last.astype(np.int64) + HALF
+        corners = [np.asarray(corner, np.float64).reshape(3).tolist() for corner in (low, high)]
+        if not all(least <= most for least, most in zip(*corners, strict=True)):
+            raise BadInputError(f"{corners} is no box: its low corner must not lie above its high one.")
+        scale = 1.0 / self.resolution
+        first = [floor(min(max(at * scale, -HALF), HALF)) + HALF for at in corners[0]]
+        last = [floor(min(max(at * scale, -HALF - 1), HALF - 1)) + HALF for at in corners[1]]
+        return np.array(first, np.int64), np.array(last, np.int64)
 
     def _arrays(self) -> Arrays:
         if self._store is not None:

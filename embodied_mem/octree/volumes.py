@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -10,7 +12,8 @@ from embodied_mem.octree.arrays import DEAD, KEY, ROWS, SOLID, Arrays, known, ro
 from embodied_mem.octree.bits import ALL, ONE, Word, lowest_bit, popcount
 from embodied_mem.octree.find import check_everything, row_in_file
 from embodied_mem.octree.lookup import read_voxel
-from embodied_mem.octree.morton import gather, interleave
+from embodied_mem.octree.morton import HALF, gather, interleave
+from embodied_mem.octree.regions import region_mask
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -40,8 +43,9 @@ def box_mask(bx: int, by: int, bz: int, low: NDArray[np.int64], high: NDArray[np
 
 
 @njit(cache=True, nogil=True)
-def blocks_in_box(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of the blocks that touch the box, in whichever way asks less."""
+def blocks_in_box(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64], occupied: bool) -> NDArray[np.int64]:
+    """The rows of the blocks that touch the box, in whichever way asks less; `occupied`: blocks without anything
+    occupied may be left out."""
     first, last = low >> 2, high >> 2
     asked = 1
     total = len(a.rows) if len(a.firsts) else a.counts[ROWS]
@@ -52,15 +56,21 @@ def blocks_in_box(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64]) ->
     found = 0
     if asked <= 2 * total:
         rows = np.empty(asked, np.int64)
-        words, table, old, mapped = a.rows, a.table, a.old, len(a.firsts) > 0
-        for bz in range(first[2], last[2] + 1):
-            for by in range(first[1], last[1] + 1):
-                for bx in range(first[0], last[0] + 1):
-                    key = interleave(bx, by, bz)
-                    row = row_in_file(a, key) if mapped else row_of(words, table, old, key)
-                    if row >= 0:
-                        rows[found] = row
-                        found += 1
+        words, table, old, regions, mapped = a.rows, a.table, a.old, a.regions, len(a.firsts) > 0
+        for rz in range(first[2] >> 2, (last[2] >> 2) + 1):
+            for ry in range(first[1] >> 2, (last[1] >> 2) + 1):
+                for rx in range(first[0] >> 2, (last[0] >> 2) + 1):
+                    blocks = box_mask(rx, ry, rz, first, last)
+                    if occupied and not mapped:
+                        blocks &= region_mask(regions, interleave(rx, ry, rz))
+                    while blocks:
+                        bit = lowest_bit(blocks)
+                        blocks &= blocks - ONE
+                        key = interleave((rx << 2) + (bit & 3), (ry << 2) + ((bit >> 2) & 3), (rz << 2) + (bit >> 4))
+                        row = row_in_file(a, key) if mapped else row_of(words, table, old, key)
+                        if row >= 0:
+                            rows[found] = row
+                            found += 1
         return rows[:found]
     if not check_everything(a):
         return np.empty(0, np.int64)
@@ -76,6 +86,17 @@ def blocks_in_box(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64]) ->
     return rows[:found]
 
 
+class Found(NamedTuple):
+    """Known voxels: axis keys and centres (n, 3), log-odds (n,), when last seen (n,) ns, first and last record (n, 2)
+    that hit them."""
+
+    keys: NDArray[np.int64]
+    centers: NDArray[np.float64]
+    log_odds: NDArray[np.float32]
+    last_seen: NDArray[np.int64]
+    records: NDArray[np.int64]
+
+
 @njit(cache=True, nogil=True)
 def voxels_in_box(
     a: Arrays,
@@ -83,9 +104,12 @@ def voxels_in_box(
     high: NDArray[np.int64],
     occupied_only: bool,
     by_misses: NDArray[np.float32],
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint32]]:
-    """Axis keys (n, 3), log-odds (n,) and scans (n, 3: first hit, last hit, last seen) of the known voxels in a box."""
-    rows = blocks_in_box(a, low, high)
+    stamps: NDArray[np.int64],
+    records: NDArray[np.int64],
+    resolution: float,
+) -> Found:
+    """The known voxels in a box; stamps and records (s,) of scans by number."""
+    rows = blocks_in_box(a, low, high, occupied_only)
     words, links, packed = a.rows, a.links, a.odds
     masks = np.empty(len(rows), np.uint64)
     count = 0
@@ -94,9 +118,9 @@ def voxels_in_box(
         wanted = words[rows[i], SOLID] if occupied_only else known(words, rows[i])
         masks[i] = wanted & box_mask(gather(key), gather(key >> ONE), gather(key >> np.uint64(2)), low, high)
         count += popcount(masks[i])
-    keys = np.empty((count, 3), np.int64)
-    odds = np.empty(count, np.float32)
-    scans = np.zeros((count, 3), np.uint32)
+    keys, centers = np.empty((count, 3), np.int64), np.empty((count, 3))
+    odds, seen, linked = np.empty(count, np.float32), np.empty(count, np.int64), np.empty((count, 2), np.int64)
+    scans = np.zeros((1, 3), np.uint32)
     at = 0
     for i in range(len(rows)):
         key, mask = words[rows[i], KEY], masks[i]
@@ -105,15 +129,19 @@ def voxels_in_box(
             bit = lowest_bit(mask)
             mask &= mask - ONE
             keys[at, 0], keys[at, 1], keys[at, 2] = x + (bit & 3), y + ((bit >> 2) & 3), z + (bit >> 4)
-            odds[at] = read_voxel(words, links, packed, rows[i], bit, by_misses, scans, at)
+            for axis in range(3):
+                centers[at, axis] = (np.float64(keys[at, axis] - HALF) + 0.5) * resolution
+            scans[0, 0] = scans[0, 1] = np.uint32(0)
+            odds[at] = read_voxel(words, links, packed, rows[i], bit, by_misses, scans, 0)
+            seen[at], linked[at, 0], linked[at, 1] = stamps[scans[0, 2]], records[scans[0, 0]], records[scans[0, 1]]
             at += 1
-    return keys, odds, scans
+    return Found(keys, centers, odds, seen, linked)
 
 
 @njit(cache=True, nogil=True)
 def project_columns(a: Arrays, low: NDArray[np.int64], high: NDArray[np.int64], grid: NDArray[np.int8]) -> None:
     """Let each column of the box be known when any of its voxels is, and occupied when any is: grid (height, width)."""
-    rows = blocks_in_box(a, low, high)
+    rows = blocks_in_box(a, low, high, False)
     for i in range(len(rows)):
         key = a.rows[rows[i], KEY]
         bx, by, bz = gather(key), gather(key >> ONE), gather(key >> np.uint64(2))
