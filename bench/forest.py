@@ -41,21 +41,34 @@ from bench.forest_regions import (
     place_by_forest,
     told_by_forest,
 )
+from bench.forest_street import street
 from bench.forest_world import CLASSES, Question, Region, World, data_folder, embedded, load, questions, regions
 from bench.harness import Options, Report, parse
 from embodied_mem.errors import EmbodiedMemError
 from embodied_mem.forest.describe import compare, describe
-from embodied_mem.forest.retrieve import Wanted, beam, exact
+from embodied_mem.forest.retrieve import Found, Wanted, beam, exact
 from embodied_mem.forest.search import Ranking, retrieve
+from embodied_mem.forest.sketch import sketch
 from embodied_mem.forest.summarise import summarise, verify
+from embodied_mem.forest.tree import Tree
 from embodied_mem.forest.view import ForestView
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.records.query import Query
 
 K = 10
-SEEDS = {"questions": 1, "filters": 2, "regions": 3, "orders": 4, "communities": 5, "synthetic": 6, "bootstrap": 7}
+SEEDS = {
+    "questions": 1,
+    "filters": 2,
+    "regions": 3,
+    "orders": 4,
+    "communities": 5,
+    "synthetic": 6,
+    "bootstrap": 7,
+    "street": 8,
+}
 SHARES = (1.0, 0.2, 0.02, 0.002)
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
+CODED = (50, 150, 400)  # records that are read whole, chosen by their codes
 _OURS = "forest, vector + words"
 
 
@@ -81,8 +94,7 @@ def run(options: Options) -> int:
     retrieval(report, world, forest, embedder, parts, index_of, why)
     told(report, world, forest, embedder, parts, index_of, why)
     scale(report, quick, SEEDS["synthetic"])
-    report.bar("street world: medicine near here, kind of area, against OpenStreetMap", None,
-               why_open="needs captions of the street world, which this benchmark does not have")  # fmt: skip
+    street(report, embedder, SEEDS["street"], SEEDS["bootstrap"], quick)
     return report.finish()
 
 
@@ -109,11 +121,11 @@ def retrieval(
     seq_of = np.empty(len(world), np.int64)
     seq_of[index_of] = everything + 2
 
-    def ours(by: str, width: int = 0) -> Rank:
+    def ours(by: str, width: int = 0, full: int = 0) -> Rank:
         def rank(text: str, vector: NDArray[np.float32], allowed: Indices) -> Indices:
             numbers = tuple(seq_of[allowed].tolist()) if len(allowed) < len(world) else None
             query = Query(text=text, seqs=numbers, k=K, min_score=-1.0)
-            found = retrieve(forest, query, Ranking(by=by, width=width), chains=False)
+            found = retrieve(forest, query, Ranking(by=by, width=width, full=full), chains=False)
             return index_of[np.array([leaf.seq for leaf in found.leaves], np.int64) - 2]
 
         return rank
@@ -128,6 +140,7 @@ def retrieval(
         paths = [through_levels(world, clusters, tops, K, width) for width in (1, 2, 4, 8, 16, 32)]
         arms["reference forest"] = tuned(world, asked, vectors, paths)
     arms |= {"forest, vector": ours("vector"), _OURS: ours("hybrid"), "forest, beam of 16": ours("vector", 16)}
+    arms["forest, codes"] = ours("vector", full=CODED[1])
     rng = np.random.default_rng(SEEDS["filters"])
     rows, recalls = [], {}
     for share in SHARES:
@@ -203,6 +216,7 @@ def exactness(
     wrong, seconds = 0, []
     read: dict[str, list[float]] = {"meaning": [], "meaning and space": [], "within 100 m": []}
     curve: dict[int, list[tuple[float, float]]] = {width: [] for width in WIDTHS}
+    coded: dict[int, list[tuple[float, float]]] = {full: [] for full in CODED}
     for vector in vectors:
         spot = world.positions[rng.integers(len(world))]
         cases = {
@@ -227,6 +241,10 @@ def exactness(
             quick = beam(tree, cases["meaning"], width)
             hit = len(nearest & set(quick.seqs.tolist())) / len(nearest)
             curve[width].append((hit, (quick.nodes_read + quick.leaves_read) / size))
+        for full in CODED:
+            guessed = sketch(tree, cases["meaning"], full)
+            hit = len(nearest & set(guessed.seqs.tolist())) / len(nearest)
+            coded[full].append((hit, in_bytes(tree, guessed) / in_bytes(tree, None)))
         query = Query(vector=vector, vector_model=world.model, k=K, min_score=-1.0)
         begin = time.thread_time()
         retrieve(forest, query, chains=False)
@@ -237,9 +255,23 @@ def exactness(
     means = {width: np.mean(pairs, axis=0) for width, pairs in curve.items()}
     rows = [[width, round(float(mean[0]), 3), round(float(mean[1]), 3)] for width, mean in means.items()]
     report.table("beam: recall@10 of the exact result, share read", ["width", "recall", "read"], rows)
+    judged = {full: np.mean(pairs, axis=0) for full, pairs in coded.items()}
+    rows = [[full, round(float(mean[0]), 3), round(float(mean[1]), 3)] for full, mean in judged.items()]
+    columns = ["read whole", "recall", "read"]
+    report.table("codes: recall@10 of the exact result, share of the bytes read", columns, rows)
+    little = [float(mean[0]) for mean in judged.values() if mean[1] < 0.1]
+    report.bar("recall by codes that reads < 10 % of the bytes", max(little, default=0.0), at_least=0.9, why_open=why)
     under = [float(mean[0]) for mean in means.values() if mean[1] < 0.1]
     report.bar("recall of a beam that reads < 10 %", max(under, default=0.0), at_least=0.9, why_open=why)
     report.bar("retrieval p95 (ms CPU, without a model)", float(np.quantile(seconds, 0.95)) * 1e3, at_most=5)
+
+
+def in_bytes(tree: Tree, found: Found | None) -> int:
+    """What a search by codes reads: codes, whole vectors, and boxes of nodes; None: every vector and every axis."""
+    whole = tree.arrays.vectors.itemsize * tree.width
+    if found is None:
+        return whole * (len(tree) + len(tree.nodes()))
+    return found.codes_read * tree.arrays.codes.shape[1] + found.leaves_read * whole + found.nodes_read * 64
 
 
 # --- regions -------------------------------------------------------------------------------------------------------
