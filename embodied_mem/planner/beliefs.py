@@ -14,6 +14,7 @@ from embodied_mem.planner.places import PlaceBook
 FloatArray = NDArray[np.float64]
 HIT, FALSE = 0.9, 0.01  # how likely a thing in view is detected, and one that is not there
 MISS = (1 - HIT) / (1 - FALSE)
+_HIDDEN = 0.06  # how likely a thing that is there stays unseen however often one looks: something stands before it
 _ODDS = 1e-6
 _MOVED = 0.02  # probability, against all memory, that a thing is now where it was just detected
 
@@ -99,7 +100,7 @@ def updated(probability: FloatArray, hits: NDArray[np.int64], misses: NDArray[np
 
     A thing is at one place only, so a detection at one speaks against all others.
     """
-    ratio = (HIT / FALSE) ** np.minimum(hits, 3) * MISS ** np.minimum(misses, 3)
+    ratio = (HIT / FALSE) ** np.minimum(hits, 3) * np.maximum(MISS**misses, _HIDDEN)
     weights = np.maximum(probability, np.where(hits > 0, _MOVED, _ODDS)) * ratio
     outside = max(1 - float(probability.sum()), _ODDS)
     return weights / (weights.sum() + outside)

@@ -79,6 +79,7 @@ class Knowledge:
         self.begun_ns = 0  # when the current task began
         self.shown: dict[str, int] = {}  # when each thing was last detected at a known place
         self.told: Facts = frozenset()
+        self.claimed: StepRecord | None = None  # what the controller says that it has just done
         self._beliefs: dict[str, tuple[int, Belief]] = {}
         self._habits: dict[str, tuple[int, dict[int, float]]] = {}
 
@@ -107,6 +108,13 @@ class Knowledge:
         if not self.uses.episodes:
             self.experience.forget_rates()
         self.version += 1
+
+    def claim(self, record: StepRecord | None) -> None:
+        """The controller says that it has just handled something; None: this has been looked at."""
+        claimed = record if record is not None and record.action.name in _HANDLES else None
+        if claimed is not self.claimed:
+            self.claimed = claimed
+            self.version += 1
 
     # --- the robot itself --------------------------------------------------------------------------------------
 
@@ -207,7 +215,7 @@ class Knowledge:
             for at in said:
                 known[at] += _TOLD / len(said)
             why = f"somebody said where the {thing} is"
-        done = self._handled(thing) if self.uses.steps else None
+        done = self._handled(thing)
         if done is not None and self.shown.get(thing, 0) <= done.stamp_ns:
             known, position, region = np.zeros(n), None, -1
             evidence, why = (done.seq,), f"the robot itself did {done.action}"
@@ -237,7 +245,11 @@ class Knowledge:
         return self.now_ns - round(self.uses.fresh_s * _S)
 
     def _handled(self, thing: str) -> StepRecord | None:
-        """The last time that the robot itself took a thing up or put it down."""
+        """The last time that the robot itself took a thing up or put it down, as far as it remembers."""
+        if self.claimed is not None and self.claimed.action.arguments[:1] == (thing,):
+            return self.claimed
+        if not self.uses.steps:
+            return None
         for step in reversed(self.experience.steps):
             if step.outcome == DONE and step.action.arguments[:1] == (thing,) and step.action.name in _HANDLES:
                 return step

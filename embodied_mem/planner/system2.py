@@ -287,6 +287,8 @@ class System2:
         """A step has ended: what became of it, by what is seen. Where that is not known, look again."""
         acting = self._acting
         assert acting is not None and acting.step is not None
+        if acting.ended is not None and acting.ended.done and self.known.claimed is None:
+            self.known.claim(acting.record(1, DONE))
         found, judged = verdict(acting.step.action.gives, self.known.judge)
         if found is Verdict.UNKNOWN and self._looks < self.settings.looks:
             if self._looked_at != self.known.version:
@@ -299,6 +301,7 @@ class System2:
                 self._going().state = "looking"
                 return Progress.GOING
         self._judging, self._looks, self._looked_at = False, 0, -1
+        self.known.claim(None)
         return self._settle(found, [one.why for one in judged], tuple(seq for one in judged for seq in one.evidence))
 
     def _settle(self, found: Verdict, why: list[str], evidence: tuple[int, ...]) -> Progress:

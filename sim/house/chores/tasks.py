@@ -129,17 +129,12 @@ class _Draw:
 
     def _somewhere(self, label: str, apart: str = "", hidden: float = _HIDDEN) -> tuple[str, str]:
         inside = bool(self.rng.random() < hidden)
-        for kinds in (TYPICAL[label], None):
-            found = [
-                p.name for p in self.book.places
-                if p.name != apart and self.room_left[p.name] > 0 and (p.container if inside else p.surface)
-                and (kinds is None or p.label in kinds)
-            ]  # fmt: skip
-            if found:
-                name = found[int(self.rng.integers(len(found)))]
-                self.room_left[name] -= 1
-                return ("in" if inside else "on"), name
-        raise RuntimeError("the house is full")
+        fits = [p for p in self.book.places if p.name != apart and (p.container if inside else p.surface)]
+        roomy = [p for p in fits if self.room_left[p.name] > 0] or fits
+        usual = [p for p in roomy if p.label in TYPICAL[label]] or roomy
+        name = usual[int(self.rng.integers(len(usual)))].name
+        self.room_left[name] -= 1
+        return ("in" if inside else "on"), name
 
     def things(self, count: int, hidden: int = 0) -> list[str]:
         """Labels to ask for, `hidden` of them inside of something."""
@@ -150,11 +145,10 @@ class _Draw:
     def target(self, label: str, container: float = 0.3) -> tuple[str, str]:
         """Where to bring something: not where it is."""
         inside = bool(self.rng.random() < container)
-        found = [
-            p.name for p in self.book.places
-            if (p.container if inside else p.surface) and p.name != self.today[label][1] and self.room_left[p.name] > 0
-        ]  # fmt: skip
-        name = found[int(self.rng.integers(len(found)))]
+        fits = [p for p in self.book.places if (p.container if inside else p.surface)]
+        found = [p.name for p in fits if p.name != self.today[label][1]]
+        roomy = [name for name in found if self.room_left[name] > 0] or found
+        name = roomy[int(self.rng.integers(len(roomy)))]
         self.room_left[name] -= 1
         return ("in" if inside else "on"), name
 
