@@ -64,13 +64,17 @@ class ObjectView:
             )
 
     def apply(self, entries: Sequence[Entry]) -> None:
-        """Read entries that the record index has read already. The vectors of detections are in entries alone."""
+        """Read entries that the record index has read already."""
         with self._lock:
-            for entry in entries:
-                found = None if entry.observation is None else entry.observation.detections
-                if found is not None and found.vectors is not None:
-                    self._vectors[entry.seq] = found.vectors
+            self.keep_vectors(entries)
             self.catch_up()
+
+    def keep_vectors(self, entries: Sequence[Entry]) -> None:
+        """Keep the vectors of detections, which are in entries alone, for when their frames are folded. It is quick."""
+        for entry in entries:
+            found = None if entry.observation is None else entry.observation.detections
+            if found is not None and found.vectors is not None:
+                self._vectors[entry.seq] = found.vectors
 
     def catch_up(self) -> None:
         """Fold what the index has read since. The index is free for others in between."""

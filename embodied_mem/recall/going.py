@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError, NotFoundError, UnreachableError
-from embodied_mem.objects.locate import locate
 from embodied_mem.octree.view import OccupancyView
+from embodied_mem.recall.objects import Finder, Objects
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.query import Query
 from embodied_mem.records.view import RecordView
@@ -66,9 +66,12 @@ def explored(memory: RecordMemory) -> tuple[OccupancyView, TopologyView]:
     return space, places
 
 
-def thing(view: RecordView, label: str, map_id: str) -> Sought:
-    """Where memory believes that a thing is. Raises NotFoundError with what is known instead."""
-    found = locate(view.index, label, Query(map_id=map_id))
+def thing(view: RecordView, label: str, map_id: str, objects: Objects | None = None) -> Sought:
+    """Where memory believes that a thing is. Raises NotFoundError with what is known instead.
+
+    objects: where the view of things is kept; without one, the thing is gathered from detections
+    """
+    found = Finder(view, objects).locate(label, Query(map_id=map_id))
     if not found.labels:
         raise NotFoundError(f"Nothing called {label!r} was ever detected.")
     if not found.here:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import BadInputError
-from embodied_mem.objects.locate import PRESENT, Located, locate, locate_all
+from embodied_mem.objects.locate import PRESENT, Located
 from embodied_mem.objects.things import Thing
 from embodied_mem.recall import sentences as say
 from embodied_mem.recall.answer import Answer, Evidence
@@ -17,6 +17,9 @@ from embodied_mem.recall.asked import Asked, evidence_of
 from embodied_mem.recall.captions import Captions
 from embodied_mem.recall.forests import Forests
 from embodied_mem.recall.grammar import Question, parse
+from embodied_mem.recall.in_time import KINDS as IN_TIME
+from embodied_mem.recall.in_time import InTime
+from embodied_mem.recall.objects import Finder, Objects
 from embodied_mem.recall.patterns import DESCRIBE, FIND, HOW_MANY, IS_THERE, WHEN, WHERE
 from embodied_mem.recall.regions import KINDS, Regions
 from embodied_mem.recall.surroundings import NEAR, holds, is_upright, landmark
@@ -38,15 +41,25 @@ class Recall:
     text_threshold  cosine at which a caption is as likely to be the answer as not; semantic search is trusted by a
                   logistic curve around it
     forests       where the forest for questions about regions comes from; by default it is grown when one is asked
+    objects       where the view of things is kept; without one, things are gathered from detections for each question
     """
 
-    def __init__(self, memory: RecordView, *, text_threshold: float = 0.42, forests: Forests | None = None) -> None:
+    def __init__(
+        self,
+        memory: RecordView,
+        *,
+        text_threshold: float = 0.42,
+        forests: Forests | None = None,
+        objects: Objects | None = None,
+    ) -> None:
         self._memory = memory
+        self._things = Finder(memory, objects)
         self._regions = Regions(memory, forests or Forests())
         self._captions = Captions(memory, text_threshold)
         self._kinds: dict[str, Callable[[Asked], Answer]] = {
             WHERE: self._where, FIND: self._where, WHEN: self._when, HOW_MANY: self._how_many,
             IS_THERE: self._is_there, DESCRIBE: self._describe, **dict.fromkeys(KINDS, self._regions.answer),
+            **dict.fromkeys(IN_TIME, InTime(memory).answer),
         }  # fmt: skip
 
     def ask(
@@ -180,7 +193,7 @@ class Recall:
 
     def _describe(self, asked: Asked) -> Answer:
         past = asked.past
-        everything = locate_all(self._memory.index, asked.query)
+        everything = self._things.locate_all(asked.query)
         place = asked.question.place
         anchors = self._anchors(asked) if place is not None and place.anchor else []
         if place is not None and place.anchor and not anchors:
@@ -272,7 +285,7 @@ class Recall:
     # --- space and time ----------------------------------------------------------------------------------------
 
     def _located(self, asked: Asked) -> Located:
-        return locate(self._memory.index, asked.question.what, asked.query)
+        return self._things.locate(asked.question.what, asked.query)
 
     def _placed(self, things: list[Thing], asked: Asked) -> list[Thing]:
         """The things that stand where the question says."""
@@ -291,13 +304,13 @@ class Recall:
         if place is None or not place.anchor:
             return []
         if asked.anchors is None:
-            things = locate(self._memory.index, place.anchor, replace(asked.query, time=None)).things
+            things = self._things.locate(place.anchor, replace(asked.query, time=None)).things
             asked.anchors = [thing for thing in things if thing.was_there >= PRESENT]
         return asked.anchors
 
     def _landmark_words(self, asked: Asked, thing: Thing) -> str:
         query = replace(asked.query, time=None)
-        near = locate_all(self._memory.index, query, around=thing.position, radius=2 * NEAR)
+        near = self._things.locate_all(query, around=thing.position, radius=2 * NEAR)
         found = landmark(thing, near, is_upright(self._memory.index.views(query)))
         return "" if found is None else f" {found[0]} the {found[1].label},"
 
