@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from bench.house import remember
 from embodied_mem.episodes.allocator import Allocator
-from embodied_mem.episodes.coding import CODE, FloatArray, IntArray, Moments, layer_norm
+from embodied_mem.episodes.coding import BLOCKS, CODE, FloatArray, IntArray, Moments, layer_norm
 from embodied_mem.episodes.life import Life, Lived
 from embodied_mem.episodes.memory import EpisodicMemory
 from embodied_mem.episodes.reading import Reading
 from embodied_mem.episodes.tasks import AGO, WHERE
-from embodied_mem.episodes.view import OfMap, projection
+from embodied_mem.episodes.view import OfPlace, projection
 from embodied_mem.inference.hashing import HashingEmbedder
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.observation import Observation
@@ -170,14 +170,19 @@ def memory_of(
 
 
 def network_right(
-    reader: Reading, memory: EpisodicMemory, life: Life, lived: Lived, asked: Asked
+    reader: Reading, memory: EpisodicMemory, life: Life, lived: Lived, asked: Asked, *, named: bool = True
 ) -> tuple[float, float]:
-    """Share of questions where the most attended memory is of the place and visit in question; tokens read, mean."""
+    """Share of questions where the most attended memory is of that place and visit, and tokens read, mean.
+
+    named  whether memory knows the place by its number, or has to find it by its coordinates
+    """
     cells = life.cells(asked.places)
     q, right, read_tokens = len(asked.places), 0, 0
     tokens = _questions(np.zeros((q, CODE), dtype=np.float32), cells, asked.visits, len(lived.places))
     for token, place, visit in zip(tokens, asked.places.tolist(), asked.visits.tolist(), strict=True):
-        read = reader.read(token, AGO, OfMap(memory, life.maps.data, 0))
+        if not len(memory.members(place)):
+            continue
+        read = reader.read(token, AGO, OfPlace(memory, place) if named else memory)
         step = int(memory.steps_of(read.rows[[read.attention.argmax()]])[0])
         right += int(lived.places[step] == place and lived.visits[step] == visit)
         read_tokens += read.tokens_read
@@ -211,7 +216,7 @@ def content_right(
             continue
         used += 1
         choices = np.append(rng.choice(others, 3, replace=False), lived.places[latest])
-        reads = [reader.read(part[turn], WHERE, OfMap(memory, life.maps.data, 0)) for part in tokens]
+        reads = [reader.read(part[turn], WHERE, memory) for part in tokens]
         right["network, which place"] += int(reader.choose(reads[0], cells=life.cells(choices)).argmax() == 3)
         right["exact, which place"] += int(np.isin(choices, lived.places[[latest]]).argmax() == 3)
         first = [int(np.flatnonzero(same[:, i])[-1]) for i in range(2)]  # by the latest moment of each
@@ -223,4 +228,6 @@ def content_right(
 
 def _questions(codes: FloatArray, cells: NDArray[np.float64], visits: IntArray, now: int) -> FloatArray:
     nothing = np.zeros(len(codes), dtype=np.int64)
-    return Moments(codes, np.full(len(codes), now), cells, np.full(cells.shape, np.nan), visits, nothing).tokens()
+    asked = Moments(codes, np.full(len(codes), now), cells, np.full(cells.shape, np.nan), visits, nothing).tokens()
+    asked[:, BLOCKS["time"]] *= (visits == 0)[:, None]  # as in training: a visit says it all
+    return asked

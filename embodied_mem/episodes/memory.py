@@ -92,11 +92,6 @@ class EpisodicMemory:
             raise NotFoundError(f"There is no place {chunk}: memory knows {len(self._members)}, numbered from 0.")
         return np.array(self._members[chunk], dtype=np.int64)
 
-    @property
-    def rows(self) -> IntArray | None:
-        """All of them."""
-        return None
-
     def steps_of(self, rows: IntArray) -> IntArray:
         """The steps that rows hold."""
         return np.asarray(self._steps.data[rows])

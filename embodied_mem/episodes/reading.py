@@ -35,10 +35,6 @@ class Memories(Protocol):
     def members(self, chunk: int) -> IntArray:
         """Rows of the tokens of a chunk."""
 
-    @property
-    def rows(self) -> IntArray | None:
-        """Rows that may be read, None for all of them."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
@@ -81,11 +77,9 @@ class Reading:
         rows, attention, looked = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32), 0
         for fine, coarse, value, into, bias, back in self._layers:
             if flat:
-                some, looked = memories.rows, len(memories.tokens)
-                attention = _softmax((memories.tokens if some is None else memories.tokens[some]) @ (stream @ fine))
-                seen = np.flatnonzero(attention > _SEEN)
-                rows, attention = seen if some is None else some[seen], attention[seen]
-                tokens = memories.tokens[rows]
+                attention = _softmax(memories.tokens @ (stream @ fine))
+                rows, looked = np.flatnonzero(attention > _SEEN), len(attention)
+                attention, tokens = attention[rows], memories.tokens[rows]
             else:
                 rows, tokens, attention = self._coarse_to_fine(stream @ coarse, stream @ fine, memories)
                 looked = len(rows)

@@ -9,17 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from embodied_mem.episodes import weights
 
 if TYPE_CHECKING:
     from embodied_mem.episodes.model import Reader
-    from embodied_mem.episodes.tasks import Batch
     from embodied_mem.episodes.training import Curve
 
 READER, RULE = "reader", "rule"
@@ -60,32 +57,11 @@ def reader_of(found: weights.Weights, facts: dict[str, Any]) -> Reader:
     return reader
 
 
-def longer_lives(rng: np.random.Generator) -> Batch:
-    """Lives like the first ones, or longer ones in fewer rooms: a robot on its rounds comes back many times."""
-    from embodied_mem.episodes import recipes, tasks
-
-    if rng.random() < 0.4:
-        return tasks.rooms_batch(rng, 32, questions=16, kinds=recipes.EVERY_KIND)
-    side, kinds = int(rng.integers(2, 5)), (tasks.HAPPENED, tasks.AGO, tasks.AGO, *recipes.EVERY_KIND)
-    return tasks.rooms_batch(rng, 6, steps=256, side=side, questions=64, kinds=kinds, ticks=2)
-
-
-def _joined(first: Curve, then: Curve) -> Curve:
-    last = first.steps[-1]
-    return replace(
-        then, steps=[*first.steps, *(last + step for step in then.steps)], loss=[*first.loss, *then.loss],
-        accuracy=[*first.accuracy, *then.accuracy], cpu_s=first.cpu_s + then.cpu_s,
-    )  # fmt: skip
-
-
 def _reader(seed: int, steps: int | None, out: Path) -> Curve:
-    from embodied_mem.episodes import recipes
     from embodied_mem.episodes.model import described, weights_of
-    from embodied_mem.episodes.training import Plan, train
+    from embodied_mem.episodes.shipping import shipped_reader
 
-    reader, first = recipes.every_kind(seed, Plan(steps=steps or 1000, lr=8e-3))
-    reader, curve = train(reader.shape, longer_lives, seed, Plan(steps=steps or 800, lr=6e-3), reader=reader)
-    curve = _joined(first, curve)
+    reader, curve = shipped_reader(seed, steps or 1000)
     facts = {"shape": described(reader), "seed": seed, "curve": asdict(curve)}
     weights.save(out / f"{READER}.safetensors", READER, weights_of(reader), facts)
     return curve

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from embodied_mem.episodes import weights as files
 from embodied_mem.episodes.allocator import STRATEGIES
-from embodied_mem.episodes.coding import CODE, FloatArray, IntArray, Moments, layer_norm
+from embodied_mem.episodes.coding import BLOCKS, CODE, FloatArray, IntArray, Moments, layer_norm
 from embodied_mem.episodes.life import Life
 from embodied_mem.episodes.memory import EpisodicMemory
 from embodied_mem.episodes.order import Sightings
@@ -169,6 +169,8 @@ class EpisodeView:
             if visit < 1:
                 times = int(self._life.visits.data[place])
                 return _nothing(f"Not found: the place was visited {times} times only.")
+            if not len(self.memory.members(place)):
+                return _nothing("Not found: all that was seen there was forgotten, for want of room.")
             rows, attention = self._attend(place, visit)
             steps = self.memory.steps_of(rows)
             right = (self._places.data[steps] == place) & (self._visits.data[steps] == visit)
@@ -270,7 +272,8 @@ class EpisodeView:
             np.zeros((1, CODE), dtype=np.float32), np.array([len(self._rows)]), cell, np.full((1, 2), np.nan),
             np.array([visit]), np.zeros(1, dtype=np.int64),
         ).tokens()[0]  # fmt: skip
-        read = self.reading.read(asked, AGO, OfMap(self.memory, self._life.maps.data, int(self._life.maps.data[place])))
+        asked[BLOCKS["time"]] = 0  # as in training: the visit says it all
+        read = self.reading.read(asked, AGO, OfPlace(self.memory, place))
         return read.rows, read.attention.astype(np.float64)
 
     def _recalled(self, steps: IntArray, weights: NDArray[np.float64], probability: float) -> Recalled:
@@ -295,34 +298,13 @@ class EpisodeView:
         return -1 if code is None else int(code)
 
 
-class OfMap:
-    """The memories of one map (`reading.Memories`). map_of (places,): the map of each place."""
+class OfPlace:
+    """The memories of one place (`reading.Memories`): where a question names it, nothing else has to be looked at."""
 
-    def __init__(self, memory: EpisodicMemory, map_of: NDArray[np.int32], wanted: int) -> None:
-        self._memory, self._whole = memory, bool((map_of == wanted).all())
-        self._map_of, self._wanted = map_of, wanted
-
-    @property
-    def tokens(self) -> FloatArray:
-        return self._memory.tokens
-
-    @property
-    def rows(self) -> IntArray | None:
-        if self._whole:
-            return None
-        numbers, _ = self.chunks
-        return np.concatenate([self.members(int(number)) for number in numbers])
-
-    @property
-    def chunks(self) -> tuple[IntArray, FloatArray]:
-        numbers, means = self._memory.chunks
-        if self._whole:
-            return numbers, means
-        own = self._map_of[numbers] == self._wanted
-        return numbers[own], means[own]
-
-    def members(self, chunk: int) -> IntArray:
-        return self._memory.members(chunk)
+    def __init__(self, memory: EpisodicMemory, place: int) -> None:
+        numbers, means = memory.chunks
+        self.tokens, self.members = memory.tokens, memory.members
+        self.chunks = numbers[numbers == place], means[numbers == place]
 
 
 def rule_of(name: str) -> NDArray[np.float64]:
