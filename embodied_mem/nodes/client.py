@@ -70,6 +70,7 @@ _RETRY_S = 0.1
 _FIRST_PATIENCE_S = 1.0  # a request to a node that was just killed is lost: asked again after this, then after twice it
 _REPEATABLE = (  # remember: a repetition is folded into the first
     "query", "locate", "ask", "get_records", "remember", "goal_near", "plan_route", "recall_place", "query_volume",
+    "recall_nearby", "follow_instruction",
     "cast_rays", "nearest_obstacle", "describe",
 )  # fmt: skip
 _UPRIGHT = (0.0, 0.0, 0.0, 1.0)
