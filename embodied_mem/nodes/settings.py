@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from embodied_mem.nodes.parameters import parameter
 
-EMBEDDERS = ("auto", "minilm", "hashing")
+EMBEDDERS = ("auto", "minilm", "hashing", "minilm-int8", "minilm-fp6", "minilm-int4", "minilm-int3")
 MAP_FRAMES = ("map", "odom", "world")
 RELIABILITIES = ("best_effort", "reliable")
 
@@ -144,6 +144,21 @@ class SpatialSettings:
 
 
 @dataclass(frozen=True)
+class ObjectSettings:
+    """Parameters of `object`."""
+
+    publish_period: float = parameter(1.0, "Seconds between lists of things, made when somebody looks.", low=0.1)
+    queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
+    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
+    fetch_timeout: float = parameter(
+        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
+    )
+    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
+    read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
+    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
+
+
+@dataclass(frozen=True)
 class ForestSettings:
     """Parameters of `forest`."""
 
@@ -167,6 +182,34 @@ class ForestSettings:
     model_timeout: float = parameter(20.0, "Seconds that a reply may take.", above=0.0)
     model_period: float = parameter(30.0, "Seconds of one budget of calls.", low=1.0)
     model_calls: int = parameter(10, "Calls within it at most.", low=1)
+    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
+    fetch_timeout: float = parameter(
+        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
+    )
+    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
+    read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
+    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
+
+
+@dataclass(frozen=True)
+class EpisodeSettings:
+    """Parameters of `episode`."""
+
+    budget_mb: float = parameter(16.0, "Megabytes that moments may take; then some are forgotten.", low=0.01)
+    rule: str = parameter(
+        "learned",
+        "What is forgotten first.",
+        choices=("learned", "fifo", "lifo", "most visited first", "least visited first", "random"),
+    )
+    spacing: float = parameter(2.0, "Metres between places.", above=0.0)
+    surprising: float = parameter(
+        0.8, "Surprise (0 as expected, 1 nothing like it) from which a moment is published as an event; above 1: none.",
+        low=0.0, high=2.0,
+    )  # fmt: skip
+    embedder: str = parameter(
+        "auto", "What turns words into vectors, once somebody asks: as in record.", choices=EMBEDDERS
+    )
+    queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
     fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
     fetch_timeout: float = parameter(
         1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
@@ -212,7 +255,7 @@ class ManagerSettings:
     """Parameters of `manager`."""
 
     nodes: tuple[str, ...] = parameter(
-        ("record", "recall", "spatial", "forest", "perception"),
+        ("record", "recall", "spatial", "object", "forest", "perception"),
         "Nodes to bring up, in this order, in the manager's own namespace.",
     )
     autostart: bool = parameter(True, "Bring them up without being asked.")
@@ -226,7 +269,7 @@ class StackSettings:
     """Parameters of `stack`, which holds the other nodes in one process."""
 
     nodes: tuple[str, ...] = parameter(
-        ("record", "recall", "spatial", "forest", "perception"),
+        ("record", "recall", "spatial", "object", "forest", "perception"),
         "Nodes to hold, brought up in this order, in the stack's own namespace.",
     )
 
@@ -236,7 +279,9 @@ SETTINGS: dict[str, type] = {
     "perception": PerceptionSettings,
     "recall": RecallSettings,
     "spatial": SpatialSettings,
+    "object": ObjectSettings,
     "forest": ForestSettings,
+    "episode": EpisodeSettings,
     "sim": SimSettings,
     "manager": ManagerSettings,
     "stack": StackSettings,

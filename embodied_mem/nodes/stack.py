@@ -38,7 +38,7 @@ OF_WORLDS: dict[str, dict[str, dict[str, Any]]] = {
     "frames": {"perception": OF_RECORDED_FRAMES},
     "street": {"perception": OF_THE_STREET, "spatial": PLACES_OF_THE_STREET},
 }
-ORDER = ("record", "recall", "spatial", "forest", "perception", "sim")  # in which they are brought up
+ORDER = ("record", "recall", "spatial", "object", "forest", "episode", "perception", "sim")  # in which they are brought up
 
 
 def stack(

@@ -23,6 +23,7 @@ from embodied_mem.nodes import diagnostics, qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.forest_node import ForestNode
 from embodied_mem.nodes.parameters import declare
+from embodied_mem.nodes.object_node import ObjectNode
 from embodied_mem.nodes.perception_node import PerceptionNode
 from embodied_mem.nodes.recall_node import RecallNode
 from embodied_mem.nodes.record_node import RecordNode
@@ -75,14 +76,22 @@ class StackNode(Node):
         if name == "record":
             return RecordNode(**kwargs)
         if name == "recall":
+            objects = (lambda: self.held["object"].objects) if "object" in self.parameters.nodes else None
             forests = (lambda: self.held["forest"].forests) if "forest" in self.parameters.nodes else None
-            return RecallNode(memory=None if record is None else lambda: record.memory, forests=forests, **kwargs)
+            memory = None if record is None else lambda: record.memory
+            return RecallNode(memory=memory, forests=forests, objects=objects, **kwargs)
+        if name == "object":
+            return ObjectNode(memory=None if record is None else lambda: record.memory, **kwargs)
         if name == "forest":
             return ForestNode(memory=None if record is None else lambda: record.memory, **kwargs)
         if name == "perception":
             return PerceptionNode(deliver=None if record is None else record.observe, **kwargs)
         if name == "spatial":
             return SpatialNode(**kwargs)
+        if name == "episode":
+            from embodied_mem.nodes.episode_node import EpisodeNode
+
+            return EpisodeNode(**kwargs)
         from embodied_mem.nodes.sim_node import SimNode
 
         return SimNode(**kwargs)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-FIND, WHERE, WHEN, HOW_MANY, IS_THERE, DESCRIBE, SEARCH = (
-    "find", "where", "when", "how_many", "is_there", "describe", "search",
+FIND, WHERE, WHEN, HOW_MANY, IS_THERE, DESCRIBE, SEARCH, ORDER, HOW_OFTEN = (
+    "find", "where", "when", "how_many", "is_there", "describe", "search", "order", "how_often",
 )  # fmt: skip
 REGION, COMPARE, MORE = "region", "compare", "where_more"  # answered from the semantic forest
 
@@ -49,6 +49,10 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
     (REGION, "", "(summarise|summarize|characterise|characterize) {what}"),
     (REGION, "", "(what|which) (kind|sort|type) of AREA (i|we|you|it|this|that) (BE|am) [in]"),
     (REGION, "", "describe {part}"),
+    (ORDER, "", "(which|what) [one|of them|of these] (came|was|were) [SEE] (first|first,|earlier|earlier,) {what}"),
+    (ORDER, "", "(which|what) [one|of them|of these] DID YOU SEE (first|first,|earlier|earlier,) {what}"),
+    (HOW_OFTEN, "", "how (often|many times) DID YOU [ever|already] SEE {what}"),
+    (HOW_OFTEN, "", "how (often|many times) (BE|has|have) {what} [been] SEE"),
     (HOW_MANY, "", "how many {what} DID YOU [ever|already] (SEE|know|know of|remember)"),
     (HOW_MANY, "", "(how many|count|count all|what is the number of) {what} [BE there|BE]"),
     (HOW_MANY, "", "number of {what}"),

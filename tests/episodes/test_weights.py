@@ -13,7 +13,8 @@ from embodied_mem.errors import ModelMismatchError, NotFoundError, StorageError
 
 @pytest.fixture
 def path(tmp_path):
-    found = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(2.5, dtype=np.float64)}
+    numbers = np.arange(6, dtype=np.float32).reshape(2, 3)
+    found: dict[str, np.ndarray] = {"a": numbers, "b": np.array(2.5, dtype=np.float64)}
     weights.save(tmp_path / "one.safetensors", "reader", found, {"seed": 3})
     return tmp_path / "one.safetensors"
 
