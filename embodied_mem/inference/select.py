@@ -8,25 +8,29 @@ from embodied_mem.errors import BadInputError, EmbodiedMemError
 from embodied_mem.inference.cache import CachedEmbedder
 from embodied_mem.inference.hashing import HashingEmbedder
 from embodied_mem.inference.minilm import MiniLMEmbedder
+from embodied_mem.inference.minilm_lowbit import VARIANTS, LowBitMiniLM, variant_file
 from embodied_mem.inference.protocols import Embedder
 
 logger = logging.getLogger(__name__)
 
-CHOICES = ("auto", "minilm", "hashing")
+CHOICES = ("auto", "minilm", "hashing", *VARIANTS)
 
 
 def default_embedder(name: str = "auto") -> Embedder:
     """The embedder called `name`.
 
-    "minilm" compares by meaning, and is cached; "hashing" compares by shared words, and needs nothing installed;
-    "auto" is the first of these that works here, with a logged sentence when that is only hashing.
+    "minilm" compares by meaning, and is cached; so do its variants in few bits, such as "minilm-fp6", once they
+    were made by `embodied-mem quantize`; "hashing" compares by shared words, and needs nothing installed; "auto" is
+    the first of these that works here, with a logged sentence when that is only hashing.
 
-    Raises BadInputError for another name, UnavailableError or StorageError when "minilm" cannot be had.
+    Raises BadInputError for another name, UnavailableError or StorageError when a model cannot be had.
     """
     if name not in CHOICES:
         raise BadInputError(f"There is no embedder called {name!r}: choose one of {', '.join(CHOICES)}.")
     if name == "hashing":
         return HashingEmbedder()
+    if name in VARIANTS:
+        return CachedEmbedder(LowBitMiniLM(variant_file(name)))
     try:
         return CachedEmbedder(MiniLMEmbedder())
     except EmbodiedMemError as error:
