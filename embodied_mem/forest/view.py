@@ -21,6 +21,7 @@ from embodied_mem.forest.bm25 import BM25
 from embodied_mem.forest.frames import Frame, frames_of, same_frames
 from embodied_mem.forest.grow import Growth
 from embodied_mem.forest.lexicon import Lexicon
+from embodied_mem.forest.places import Places
 from embodied_mem.forest.summarise import Summary, summarise
 from embodied_mem.forest.tree import NOTHING, Tree
 from embodied_mem.geometry import transform_points
@@ -46,16 +47,26 @@ class ForestView:
     weight    of place against meaning in growing, 0 to 1
     fan_out   the most children of a node
     vertical  how many metres in the plane a metre of height counts as, so that floors are kept apart
+    geodesic  whether distances are those along the ways between places (geodesic.py), as of the last `settle`
     """
 
-    def __init__(self, memory: RecordView, *, weight: float = 0.5, fan_out: int = 16, vertical: float = 10.0) -> None:
+    def __init__(
+        self,
+        memory: RecordView,
+        *,
+        weight: float = 0.5,
+        fan_out: int = 16,
+        vertical: float = 10.0,
+        geodesic: bool = False,
+    ) -> None:
         self.memory = memory
         self.lock = threading.RLock()
         self.lexicon = Lexicon()
         self.words = BM25()
         self.trees: dict[str, Tree] = {}
         self.watermark = 0
-        self._weight, self._fan_out, self._vertical = weight, fan_out, vertical
+        self._weight, self._fan_out = weight, fan_out
+        self._places = Places(memory.index, vertical, geodesic)
         self._known: dict[int, _Known] = {}
         self._frames: dict[int, Frame] = {}
         self._waiting: set[int] = set()  # records whose vector is not there yet
@@ -78,7 +89,9 @@ class ForestView:
             again: list[int] = []
             changed = False
             while self.watermark < upto:
-                for entry in self.memory.log.read(self.watermark + 1, min(_BATCH, upto - self.watermark)):
+                entries = self.memory.log.read(self.watermark + 1, min(_BATCH, upto - self.watermark))
+                self._places.apply(entries)
+                for entry in entries:
                     if entry.kind is Kind.OBSERVATION:
                         fresh.append(entry.seq)
                     elif entry.kind is Kind.SEEN_AGAIN:
@@ -100,6 +113,7 @@ class ForestView:
     def settle(self) -> bool:
         """Grow anew every tree that was changed in the past; False when there was none."""
         with self.lock:
+            self._unsettled.update(self._places.walk(self.trees, self._frames, self.watermark))
             unsettled = sorted(self._unsettled)
             for frame in unsettled:
                 old = self.trees.pop(frame).arrays
@@ -107,9 +121,9 @@ class ForestView:
                 leaves = leaves[np.argsort(old.seqs[leaves])]
                 if len(leaves):
                     growth = self._growth(frame, old.vectors.shape[1])
-                    columns = (old.vectors, old.places, old.positions, old.spans)
-                    numbers = old.seqs[leaves]
-                    placed = growth.add(numbers, *(column[leaves] for column in columns))
+                    numbers, positions = old.seqs[leaves], old.positions[leaves]
+                    places = self._places.of(frame, positions)
+                    placed = growth.add(numbers, old.vectors[leaves], places, positions, old.spans[leaves])
                     for seq, leaf in zip(numbers.tolist(), placed.tolist(), strict=True):
                         known = self._known[seq]
                         self._known[seq] = _Known(known.row, known.slot, known.frame, leaf)
@@ -121,7 +135,7 @@ class ForestView:
     @property
     def settled(self) -> bool:
         """Whether every tree is what a rebuild would make."""
-        return not self._unsettled
+        return not self._unsettled and self._places.current(self.watermark)
 
     def fingerprint(self) -> str:
         """The same for two forests exactly when their trees and terms are the same."""
@@ -294,7 +308,6 @@ class ForestView:
             labels = [self._labels(row) for row in rows]
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
         vectors = np.asarray(vectors / np.where(lengths > 0, lengths, 1.0), dtype=np.float32)
-        places = positions * [1.0, 1.0, self._vertical]
         frames = [frame.name if (frame := self._frame_of_row(row)) is not None else "" for row in rows]
         for name in dict.fromkeys(frames):
             mine = np.array([i for i, frame in enumerate(frames) if frame == name])
@@ -302,7 +315,8 @@ class ForestView:
             if len(growth.tree) and growth.tree.arrays.seqs[: growth.tree.leaf_slots].max() > seqs[mine[0]]:
                 self._unsettled.add(name)
             numbers = np.array(seqs)[mine]
-            leaves = growth.add(numbers, vectors[mine], places[mine], positions[mine], spans[mine])
+            places = self._places.of(name, positions[mine])
+            leaves = growth.add(numbers, vectors[mine], places, positions[mine], spans[mine])
             for i, leaf in zip(mine.tolist(), leaves.tolist(), strict=True):
                 self._known[seqs[i]] = _Known(standing[i][0], standing[i][1], name, leaf)
         for i, seq in enumerate(seqs):
@@ -321,7 +335,7 @@ class ForestView:
     def _growth(self, frame: str, width: int | None = None) -> Growth:
         tree = self.trees.get(frame)
         if tree is None or (width is not None and tree.width != width and not len(tree)):
-            tree = self.trees[frame] = Tree(width or 1, fan_out=self._fan_out)
+            tree = self.trees[frame] = Tree(width or 1, self._places.width, self._fan_out)
         elif width is not None and tree.width != width:
             tree = self.trees[frame] = self._widened(tree, width)
         return Growth(tree, self._weight)
@@ -330,7 +344,7 @@ class ForestView:
         """The tree's records in one for vectors of another width, when the first vector comes or the model changes."""
         leaves = tree.leaves()
         leaves = leaves[np.argsort(tree.arrays.seqs[leaves])]
-        wider = Tree(width, fan_out=self._fan_out)
+        wider = Tree(width, self._places.width, self._fan_out)
         arrays = tree.arrays
         placed = Growth(wider, self._weight).add(
             arrays.seqs[leaves], np.zeros((len(leaves), width), np.float32),
