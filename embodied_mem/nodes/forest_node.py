@@ -55,7 +55,9 @@ class ForestNode(MemoryNode):
         self._log: Any = None
         self._grower: Any = None
         self._wording: Any = None
-        self.forests = Forests(lambda view: ForestView(view, weight=p.weight, fan_out=p.fan_out, vertical=p.vertical))
+        self.forests = Forests(
+            lambda view: ForestView(view, weight=p.weight, fan_out=p.fan_out, vertical=p.vertical, geodesic=p.geodesic)
+        )
 
     def configure(self) -> None:
         p: ForestSettings = self.parameters

@@ -167,6 +167,9 @@ class ForestSettings:
     vertical: float = parameter(
         10.0, "Metres in the plane that a metre of height counts as, which keeps floors apart.", low=1.0
     )
+    geodesic: bool = parameter(
+        True, "Distances follow the ways between places, where nearly all of these are joined by ways."
+    )
     settle_after: float = parameter(
         10.0, "Seconds without news after which trees that were changed in the past are grown anew.", low=0.5
     )
