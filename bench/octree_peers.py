@@ -1,8 +1,9 @@
-"""The peers of bench/octree: OctoMap's own library in a process that is told what to do, and Open3D's hash set."""
+"""The peers of bench/octree: OctoMap and Bonxai, each in a process that is told what to do, and Open3D's hash set."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import time
@@ -14,21 +15,24 @@ from numpy.typing import NDArray
 
 from bench.octree_stream import Stream
 
-_SOURCE = Path(__file__).parent / "cpp" / "octomap_arm.cpp"
+_SOURCES = Path(__file__).parent / "cpp"
 
 
-class OctoMapArm:
-    """C++ OctoMap on the same scans and questions. `why` says what is missing where there is none."""
+class CppArm:
+    """A C++ peer on the same scans and questions, in a process. `why` says what is missing where there is none."""
+
+    name: str
+    source: Path
 
     def __init__(self, folder: Path, stream: Stream, questions: list[NDArray[np.float32]], resolution: float) -> None:
         self._process: subprocess.Popen[str] | None = None
         self.why = ""
-        program = folder / "octomap_arm"
+        program = folder / self.source.stem
         if not program.exists():
-            self.why = _build(program)
+            self.why = self.build(program)
         if self.why:
             return
-        data = folder / "stream.bin"
+        data = folder / f"{self.source.stem}.bin"
         with open(data, "wb") as file:
             file.write(np.int32(len(stream.scans)).tobytes())
             for origin, scan in zip(stream.origins, stream.scans, strict=True):
@@ -38,6 +42,10 @@ class OctoMapArm:
         self._process = subprocess.Popen(
             [str(program), str(data), str(resolution)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+
+    def build(self, program: Path) -> str:
+        """Compile the arm; why it could not be."""
+        raise NotImplementedError
 
     def __bool__(self) -> bool:
         return self._process is not None
@@ -50,7 +58,7 @@ class OctoMapArm:
         while True:  # the library talks, too
             line = self._process.stdout.readline()
             if not line:
-                raise RuntimeError(f"OctoMap's arm ended while it was asked {words}.")
+                raise RuntimeError(f"The arm of {self.name} ended while it was asked {words}.")
             try:
                 return [float(word) for word in line.split()]
             except ValueError:
@@ -62,31 +70,41 @@ class OctoMapArm:
             self._process.wait()
 
 
-def _build(program: Path) -> str:
-    """Compile the arm; why it could not be.
+class OctoMapArm(CppArm):
+    """Debian's OctoMap.
 
     Multiplications and additions are not fused: OctoMap's templates would then round otherwise than Debian's library.
     """
+
+    name = "OctoMap"
+    source = _SOURCES / "octomap_arm.cpp"
+
+    def build(self, program: Path) -> str:
+        options = ["-ffp-contract=off", "-loctomap", "-loctomath"]
+        return _compile(self.source, program, options, "liboctomap-dev is not installed")
+
+
+class BonxaiArm(CppArm):
+    """Bonxai's core, whose headers lie in the folder that BONXAI_INCLUDE names (bonxai_core/include of its sources)."""
+
+    name = "Bonxai"
+    source = _SOURCES / "bonxai_arm.cpp"
+
+    def build(self, program: Path) -> str:
+        headers = os.environ.get("BONXAI_INCLUDE", "")
+        if not (Path(headers) / "bonxai" / "bonxai.hpp").exists():
+            return "BONXAI_INCLUDE names no folder with bonxai/bonxai.hpp"
+        return _compile(self.source, program, ["-std=c++17", "-I", headers], f"it does not compile against {headers}")
+
+
+def _compile(source: Path, program: Path, options: list[str], otherwise: str) -> str:
     compiler = shutil.which("g++")
     if compiler is None:
         return "g++ is not installed"
     built = subprocess.run(
-        [
-            compiler,
-            "-O3",
-            "-DNDEBUG",
-            "-march=native",
-            "-ffp-contract=off",
-            "-o",
-            program,
-            _SOURCE,
-            "-loctomap",
-            "-loctomath",
-        ],
-        capture_output=True,
-        text=True,
+        [compiler, "-O3", "-DNDEBUG", "-march=native", "-o", program, source, *options], capture_output=True, text=True
     )
-    return "" if built.returncode == 0 else "liboctomap-dev is not installed"
+    return "" if built.returncode == 0 else otherwise
 
 
 class Open3DArm:

@@ -37,6 +37,8 @@ from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.warming import warm_memory
 from embodied_mem.nodes.worker import Worker
 from embodied_mem.records.entry import Entry
+from embodied_mem.octree.view_durable import DurableMaps
+from embodied_mem.records.compaction import VIEWS
 from embodied_mem.records.gate import GateLimits
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.observation import Observation
@@ -67,6 +69,7 @@ class RecordNode(MemoryNode):
             session_id=p.session_id,
             disk_budget_mb=p.disk_budget_mb,
         )  # fmt: skip
+        self.memory.retention.before_dropping = DurableMaps(self.memory, memory_folder(p.memory) / VIEWS).require
         self.epoch = time.time_ns()
         self.recorder = Recorder(self.memory, self._tell)
         self.memory.subscribe(self._publish)

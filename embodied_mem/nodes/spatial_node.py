@@ -135,8 +135,8 @@ class SpatialNode(MemoryNode):
     def _kick(self) -> None:
         """Let the mapper fold in what is due; then read the clouds that it lacks."""
         log, mapper = self._log, self._mapper
-        if log is None or mapper is None:
-            return
+        if log is None or mapper is None or not log.follower.caught_up:
+            return  # checkpoints are of the whole log
         view = log.view
         mapper.offer(Job(
             view.occupancy.work, lambda due: self._worked(view, due), lambda error: self.fault("mapping", error)

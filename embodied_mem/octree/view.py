@@ -104,6 +104,7 @@ class OccupancyView:
     def work(self) -> tuple[int, int] | None:
         """Fold in what is due, as far as clouds are at hand; then which entries to read and `give`: first, how many.
 
+        First to be called when the whole log was applied: checkpoints of what was not read yet would count as void.
         None: nothing is left to do. Raises StorageError when a checkpoint cannot be written; the maps are as they were.
         """
         self._compare()
@@ -136,14 +137,19 @@ class OccupancyView:
         with self._lock:
             brought, changed, noted = self._brought, self._changed, self._noted
             self._brought, self._changed = defaultdict(list), False
-        for map_id in {*brought, *(self._folds if changed else ())}:
+        for map_id in {*brought, *(self._folds if changed else ()), *(self._kept() if changed else ())}:
             fold = self._folds[map_id] if map_id in self._folds else self._begin(map_id)
             (fold.compare if changed else fold.extend)(self._index, brought[map_id])
         with self._lock:  # only now: nobody is to think that the maps are made of everything
             self._noted -= noted
 
+    def _kept(self) -> list[str]:
+        """The maps that have checkpoints: their clouds may all have been dropped since."""
+        folder = self._folder
+        return [] if folder is None else [name for name in self._index.maps.known if _folder_of(folder, name).is_dir()]
+
     def _begin(self, map_id: str) -> MapFold:
-        folder = None if self._folder is None else self._folder / _folder_name(map_id)
+        folder = None if self._folder is None else _folder_of(self._folder, map_id)
         checkpoints = Checkpoints(folder, self.counters, every=self._every, budget_bytes=self._budget)
         self._folds[map_id] = MapFold(
             lambda: Octree(self.resolution, self._model, budget_bytes=self._budget), checkpoints, self.counters
@@ -151,6 +157,6 @@ class OccupancyView:
         return self._folds[map_id]
 
 
-def _folder_name(map_id: str) -> str:
-    """A name for the file system, one to one."""
-    return "map-" + "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in map_id)
+def _folder_of(folder: Path, map_id: str) -> Path:
+    """Where the checkpoints of a map are kept: its name as file systems take it, one to one."""
+    return folder / ("map-" + "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in map_id))

@@ -55,15 +55,10 @@ class Checkpoints:
 
     def newest(self) -> NDArray[np.int64]:
         """The records of which the newest checkpoint is made (n,), ascending; none when it cannot be read."""
-        for path in reversed(self._files()):
-            try:
-                return _sweeps(Octree.open(path))[:, 0].copy()
-            except (NotFoundError, StorageError, KeyError, TypeError, ValueError):  # or removed by compaction
-                continue  # counted when its turn comes in `latest`
-        return np.zeros(0, dtype=np.int64)
+        return np.zeros(0, dtype=np.int64) if self.folder is None else newest_sweeps(self.folder)[:, 0].copy()
 
     def _files(self) -> list[Path]:
-        return [] if self.folder is None else sorted(self.folder.glob("*.octree"))
+        return [] if self.folder is None else _checkpoints_in(self.folder)
 
     def _thin(self, newest: int) -> None:
         """Of the checkpoints whose ages lie between two powers of two, keep the oldest."""
@@ -77,6 +72,20 @@ class Checkpoints:
                 by_age[octave] = path
         if self.folder is not None:
             sync_folder(self.folder)
+
+
+def newest_sweeps(folder: Path) -> NDArray[np.int64]:
+    """The sweeps (n, 2) of which the newest checkpoint in a folder is made that can be read; none without one."""
+    for path in reversed(_checkpoints_in(folder)):
+        try:
+            return _sweeps(Octree.open(path))
+        except (NotFoundError, StorageError, KeyError, TypeError, ValueError):  # or removed by compaction
+            continue  # counted when its turn comes in `Checkpoints.latest`
+    return np.zeros((0, 2), dtype=np.int64)
+
+
+def _checkpoints_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.octree"))
 
 
 def _sweeps(tree: Octree) -> NDArray[np.int64]:
