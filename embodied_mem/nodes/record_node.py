@@ -36,9 +36,9 @@ from embodied_mem.nodes.settings import RecordSettings
 from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.warming import warm_memory
 from embodied_mem.nodes.worker import Worker
-from embodied_mem.records.entry import Entry
 from embodied_mem.octree.view_durable import DurableMaps
 from embodied_mem.records.compaction import VIEWS
+from embodied_mem.records.entry import Entry
 from embodied_mem.records.gate import GateLimits
 from embodied_mem.records.memory import RecordMemory
 from embodied_mem.records.observation import Observation
