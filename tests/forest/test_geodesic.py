@@ -42,7 +42,9 @@ def test_places_without_a_way_between_them_are_far_and_few_places_are_left_as_th
 
 def test_a_forest_along_ways_is_settled_into_what_a_rebuild_makes():
     made = memory()
-    places = corridor(20.0)[0]
+    up, down = np.split(corridor(20.0)[0], 2)
+    across = np.column_stack([np.arange(2, 20, 2), np.full(9, 78.0), np.zeros(9)])
+    places = np.concatenate([up, across, down])
     for i, place in enumerate(places):
         made.remember(observation(10.0 * i, place, f"a door {i} of the corridor"))
     forest = ForestView(made, geodesic=True)
@@ -59,5 +61,5 @@ def test_a_forest_along_ways_is_settled_into_what_a_rebuild_makes():
     again.settle()
     assert forest.settled and again.settled and forest.fingerprint() == again.fingerprint()
     tree = forest.trees[forest.frame_of()]
-    ends = [tree.arrays.places[forest.leaf_of(seq)[1]] for seq in (3, 80)]  # the two ends of the U, 20 m apart
+    ends = [tree.arrays.places[forest.leaf_of(seq)[1]] for seq in (3, 89)]  # the two ends of the U, 20 m apart
     assert np.linalg.norm(ends[0] - ends[1]) > 60
