@@ -59,6 +59,16 @@ class DirectBackend:
 
         return answer_shape(Recall(self.memory).locate(label, self._typed(where)))
 
+    def things(self, label: str, *, id_: str, map_id: str, now_only: bool) -> Shape:
+        from embodied_mem.cli.shape import thing_shape
+        from embodied_mem.objects.histories import history
+        from embodied_mem.objects.view import ObjectView
+
+        view = ObjectView(self.memory.index)
+        stays = history(view, id_=id_, label=label, map_id=map_id, now_ns=self.memory.clock())
+        told = [known for each in stays for known in (each[:1] if now_only else each)]
+        return {"found": bool(stays), "objects": [thing_shape(known) for known in told]}
+
     def goto(self, label: str, *, start: tuple[float, ...] | None, map_id: str, radius: float, eye: float) -> Shape:
         import numpy as np
 
@@ -125,6 +135,14 @@ class DirectBackend:
 
     def correct(self, seq: int, **changes: Any) -> Shape:
         return {"seq": seq, "command_seq": self.memory.correct(seq, **changes)}
+
+    def change_things(self, action: str, detections: tuple[str, ...]) -> Shape:
+        from embodied_mem.objects.histories import detection
+        from embodied_mem.records.commands import PartThings, UniteThings
+
+        kind = UniteThings if action == "unite" else PartThings
+        command = kind(tuple(detection(word) for word in detections))
+        return {"command_seq": self.memory.change_things(command)}
 
     def compact(self, console: Console) -> Shape:
         from dataclasses import asdict

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from embodied_mem.forest.regions import Described
+    from embodied_mem.objects.histories import Known
     from embodied_mem.recall.answer import Answer, Evidence
     from embodied_mem.records.observation import Record
     from embodied_mem.records.query import Hit
@@ -150,6 +151,61 @@ def answer_shape(answer: Answer) -> Shape:
         "exact": bool(answer.exact),
         "evidence": [evidence_shape(item) for item in answer.evidence],
     }
+
+
+def thing_shape(known: Known) -> Shape:
+    """A thing at one place, from the core."""
+    thing = known.thing
+    return {
+        "id": thing.id,
+        "label": thing.label,
+        "state": known.state,
+        "probability": float(thing.present),
+        "position": thing.position.tolist(),
+        "extent": thing.extent.tolist(),
+        "inside": thing.inside,
+        "first_seen_ns": thing.first_seen,
+        "last_seen_ns": thing.last_seen,
+        "missed_ns": thing.missed_ns or 0,
+        "records": list(thing.evidence),
+    }
+
+
+def thing_of_message(item: Any) -> Shape:
+    """The same from an ObjectState message."""
+    place, size = item.pose.pose.position, item.extent
+    first, last, missed = (
+        stamp.sec * 10**9 + stamp.nanosec for stamp in (item.first_seen, item.last_seen, item.missed)
+    )
+    return {
+        "id": item.id,
+        "label": item.label,
+        "state": item.state,
+        "probability": float(item.probability),
+        "position": [place.x, place.y, place.z],
+        "extent": [size.x, size.y, size.z],
+        "inside": item.inside,
+        "first_seen_ns": first,
+        "last_seen_ns": last,
+        "missed_ns": missed,
+        "records": [int(seq) for seq in item.records],
+    }
+
+
+def thing_lines(told: Shape) -> Iterator[str]:
+    """One line for each thing at each of its places, those before a thing's newest place indented."""
+    if not told["found"]:
+        yield "Nothing of that kind was seen often enough to be believed in."
+    before = ""
+    for item in told["objects"]:
+        indent = "  before: " if item["id"] == before else ""
+        before = item["id"]
+        span = f"{iso(item['first_seen_ns'])[:19]} to {iso(item['last_seen_ns'])[:19]}".replace("T", " ")
+        held = f" in the {item['inside']}" if item["inside"] else ""
+        yield (
+            f"{indent}{item['id']:<10} {item['label'] + held:<22} {item['state']:<9} {item['probability']:.2f}  "
+            f"{place_words(item['position']):<24} seen {span}"
+        )
 
 
 def evidence_shape(item: Evidence) -> Shape:

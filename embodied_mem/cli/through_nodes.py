@@ -47,6 +47,12 @@ class NodesBackend:
     def locate(self, label: str, where: Where) -> Shape:
         return answer_shape(self._client.locate(label, when=where.when, **_restrictions(where)))
 
+    def things(self, label: str, *, id_: str, map_id: str, now_only: bool) -> Shape:
+        from embodied_mem.cli.shape import thing_of_message
+
+        response = self._client.object_history(label, id_=id_, map_id=map_id, now_only=now_only)
+        return {"found": bool(response.found), "objects": [thing_of_message(item) for item in response.objects]}
+
     def goto(self, label: str, *, start: tuple[float, ...] | None, map_id: str, radius: float, eye: float) -> Shape:
         response = self._client.goal_near(label, start=start, map_id=map_id, robot_radius=radius, sensor_height=eye)
         if not response.found:
@@ -104,6 +110,9 @@ class NodesBackend:
 
     def correct(self, seq: int, **changes: Any) -> Shape:
         return {"seq": seq, "command_seq": self._client.correct(seq, **changes)}
+
+    def change_things(self, action: str, detections: tuple[str, ...]) -> Shape:
+        return {"command_seq": self._client.change_objects(action, detections)}
 
     def compact(self, console: Console) -> Shape:
         return {"message": self._client.compact()}

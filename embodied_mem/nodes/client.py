@@ -23,12 +23,14 @@ import numpy as np
 import rclpy
 from embodied_mem_msgs.srv import (
     Ask,
+    ChangeObjects,
     Correct,
     Describe,
     Forget,
     GetRecords,
     GoalNear,
     Locate,
+    ObjectHistory,
     PlanRoute,
     ReAnchor,
     Remember,
@@ -71,7 +73,7 @@ _FIRST_PATIENCE_S = 1.0  # a request to a node that was just killed is lost: ask
 _REPEATABLE = (  # remember: a repetition is folded into the first
     "query", "locate", "ask", "get_records", "remember", "goal_near", "plan_route", "recall_place", "query_volume",
     "recall_nearby", "follow_instruction",
-    "cast_rays", "nearest_obstacle", "describe",
+    "cast_rays", "nearest_obstacle", "describe", "object_history",
 )  # fmt: skip
 _UPRIGHT = (0.0, 0.0, 0.0, 1.0)
 
@@ -188,6 +190,14 @@ class MemoryClient:
             raise errors.StorageError(response.message)
         return str(response.message)
 
+    def change_objects(self, action: str, detections: Sequence[str]) -> int:
+        """Say that detections ("record.place") are of one thing (unite) or of different ones (part); the command."""
+        response = self.call(
+            ChangeObjects, "change_objects", ChangeObjects.Request(action=action, detections=list(detections))
+        )
+        self._note(response.command_seq)
+        return int(response.command_seq)
+
     def set_map(self, map_id: str, *, parent: str = "", transform: ArrayLike | None = None) -> str:
         """Name the current map; `transform` (4, 4) leads from it to `parent`. Returns the map before."""
         request = SetMap.Request(map_id=map_id, parent_map_id=parent, use_transform=transform is not None)
@@ -223,6 +233,11 @@ class MemoryClient:
         """Where the thing with this label is."""
         request = Locate.Request(label=label, filter=filter_from_query(Query(**restrictions), when), read_to=self.wrote)
         return answer_of(self.call(Locate, "locate", request).answer)
+
+    def object_history(self, label: str = "", *, id_: str = "", map_id: str = "", now_only: bool = False) -> Any:
+        """Where things were and are: the response of ObjectHistory. Without a label or an id, of everything."""
+        request = ObjectHistory.Request(id=id_, label=label, map_id=map_id, now_only=now_only, read_to=self.wrote)
+        return self.call(ObjectHistory, "object_history", request)
 
     def goal_near(self, label: str, *, start: ArrayLike | None = None, map_id: str = "", **robot: float) -> Any:
         """A pose from which the thing is seen, and the way there: the response of GoalNear, whose `found` may be false.

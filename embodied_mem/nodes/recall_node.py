@@ -34,13 +34,15 @@ from embodied_mem.nodes.spin import run
 from embodied_mem.nodes.warming import warm_memory
 from embodied_mem.nodes.worker import Worker
 from embodied_mem.recall.forests import Forests
+from embodied_mem.recall.objects import Objects
 from embodied_mem.recall.recall import Recall
 from embodied_mem.records.view import RecordView
 
 
 class RecallNode(MemoryNode):
     """See the module docstring. `memory` gives the memory of a record node of the same process, `forests` those of a
-    forest node, from which questions about regions are answered; else it grows one when the first of them is asked."""
+    forest node, from which questions about regions are answered; else it grows one when the first of them is asked.
+    `objects` gives the view of things of an object node; else one is kept here."""
 
     Parameters = RecallSettings
 
@@ -49,12 +51,15 @@ class RecallNode(MemoryNode):
         *,
         memory: Callable[[], RecordView | None] | None = None,
         forests: Callable[[], Forests] | None = None,
+        objects: Callable[[], Objects] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__("recall", **kwargs)
         self._memory = memory
         own = Forests()
         self._forests = forests or (lambda: own)
+        kept = Objects()
+        self._objects = objects or (lambda: kept)
         self._log: Any = None
         self._thinker: Any = None
 
@@ -116,7 +121,7 @@ class RecallNode(MemoryNode):
     async def _locate(self, request: Any, response: Any) -> None:
         view = await self._view(request.read_to)
         query = queries.query_from_filter(request.filter, self.now_ns(), _stamps(view))
-        answer = await self._thought(lambda: Recall(view).locate(request.label, query))
+        answer = await self._thought(lambda: Recall(view, objects=self._objects()).locate(request.label, query))
         self._publish_answer(f"where is the {request.label}?", answer, response)
 
     async def _ask(self, request: Any, response: Any) -> None:
@@ -126,7 +131,11 @@ class RecallNode(MemoryNode):
             "robot_position": None if robot is None else robot[0], "map_id": request.map_id,
             "now_ns": self.now_ns(), "as_of": request.as_of or None,
         }  # fmt: skip
-        answer = await self._thought(lambda: Recall(view, forests=self._forests()).ask(request.question, **asked))
+
+        def recall(memory: RecordView) -> Recall:
+            return Recall(memory, forests=self._forests(), objects=self._objects())
+
+        answer = await self._thought(lambda: recall(view).ask(request.question, **asked))
         self._publish_answer(request.question, answer, response)
 
     async def _thought(self, call: Callable[[], Any]) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from embodied_mem_msgs.srv import Correct, Forget, GetRecords, ReAnchor, Remember, SetMap, Undo
+from embodied_mem_msgs.srv import ChangeObjects, Correct, Forget, GetRecords, ReAnchor, Remember, SetMap, Undo
 
 from embodied_mem.errors import BadInputError, UnavailableError
-from embodied_mem.nodes.conversions import commanding, observations, packed, queries
+from embodied_mem.nodes.conversions import commanding, objects, observations, packed, queries
 from embodied_mem.nodes.recording import Job
 from embodied_mem.records.query import Query
 
@@ -28,6 +28,7 @@ class RecordServices:
         node.serve(Remember, "remember", self._remember)
         node.serve(Correct, "correct", self._correct)
         node.serve(Forget, "forget", self._forget)
+        node.serve(ChangeObjects, "change_objects", self._change_objects)
         node.serve(Undo, "undo", self._undo)
         node.serve(SetMap, "set_map", self._set_map)
         node.serve(ReAnchor, "re_anchor", self._re_anchor)
@@ -73,6 +74,10 @@ class RecordServices:
 
     def _stamp_of(self, seq: int) -> int:
         return self._memory.get(seq).observation.stamp_ns
+
+    async def _change_objects(self, request: Any, response: Any) -> None:
+        told = objects.told_of(request)
+        response.command_seq = await self._in_order(lambda: self._memory.change_things(told))
 
     async def _undo(self, request: Any, response: Any) -> None:
         number = request.command_seq or None

@@ -223,6 +223,21 @@ class EpisodeSettings:
 
 
 @dataclass(frozen=True)
+class InferenceSettings:
+    """Parameters of `inference`."""
+
+    embedder: str = parameter("auto", "The sentence model that it serves.", choices=EMBEDDERS)
+    queue: int = parameter(512, "Texts that may wait; more are refused.", low=1, high=100_000)
+    batch: int = parameter(32, "Texts embedded at once.", low=1, high=1024)
+    deadline: float = parameter(1.0, "Seconds within which an answer is of use, unless a request says it.", above=0.0)
+    endpoint: str = parameter("", "Of a language model, OpenAI-compatible: http://localhost:11434/v1; empty = none.")
+    endpoint_model: str = parameter("", "The language model's name there.")
+    endpoint_key: str = parameter("", "Environment variable that holds the endpoint's bearer token; empty = none.")
+    prompts: int = parameter(8, "Prompts that may wait for the language model; more are refused.", low=1)
+    generate_deadline: float = parameter(30.0, "As deadline, of a prompt.", above=0.0)
+
+
+@dataclass(frozen=True)
 class SimSettings:
     """Parameters of `sim`."""
 
@@ -285,6 +300,7 @@ SETTINGS: dict[str, type] = {
     "object": ObjectSettings,
     "forest": ForestSettings,
     "episode": EpisodeSettings,
+    "inference": InferenceSettings,
     "sim": SimSettings,
     "manager": ManagerSettings,
     "stack": StackSettings,

@@ -38,7 +38,8 @@ OF_WORLDS: dict[str, dict[str, dict[str, Any]]] = {
     "frames": {"perception": OF_RECORDED_FRAMES},
     "street": {"perception": OF_THE_STREET, "spatial": PLACES_OF_THE_STREET},
 }
-ORDER = ("record", "recall", "spatial", "object", "forest", "episode", "perception", "sim")  # in which they are brought up
+# In which they are brought up.
+ORDER = ("inference", "record", "recall", "spatial", "object", "forest", "episode", "perception", "sim")
 
 
 def stack(

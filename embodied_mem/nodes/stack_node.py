@@ -22,8 +22,8 @@ from embodied_mem.errors import BadInputError
 from embodied_mem.nodes import diagnostics, qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.forest_node import ForestNode
-from embodied_mem.nodes.parameters import declare
 from embodied_mem.nodes.object_node import ObjectNode
+from embodied_mem.nodes.parameters import declare
 from embodied_mem.nodes.perception_node import PerceptionNode
 from embodied_mem.nodes.recall_node import RecallNode
 from embodied_mem.nodes.record_node import RecordNode
@@ -92,6 +92,10 @@ class StackNode(Node):
             from embodied_mem.nodes.episode_node import EpisodeNode
 
             return EpisodeNode(**kwargs)
+        if name == "inference":
+            from embodied_mem.nodes.inference_node import InferenceNode
+
+            return InferenceNode(**kwargs)
         from embodied_mem.nodes.sim_node import SimNode
 
         return SimNode(**kwargs)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from embodied_mem.objects.evidence import SAME_PLACE, VOLUMES, WITHIN
 from embodied_mem.objects.fold import ObjectFold
-from embodied_mem.objects.fold_state import places
+from embodied_mem.objects.fold_state import PARTED, places
 from embodied_mem.objects.identity import Kin, Links, link
 from embodied_mem.objects.merging import OFTEN, TWICE
 from embodied_mem.objects.stays import GONE, HERE, NONE, UNREAL
@@ -98,6 +98,7 @@ class Answers:
                 belief[real, GONE] / belief[real, HERE:].sum(axis=1), came,
                 float(rates.mean()) if len(rates) else 0.0,
                 [stays.vectors.get(row) for row in own.tolist()] if stays.vectors else [],
+                self._parted(own),
             )
         )  # fmt: skip
         before, sure, elsewhere = np.full(len(rows), NONE), np.zeros(len(rows)), np.zeros(len(rows))
@@ -106,6 +107,12 @@ class Answers:
         sure[real], elsewhere[real] = found.sure, found.elsewhere
         self._links[codes] = rows, Links(before, sure, elsewhere)
         return self._links[codes]
+
+    def _parted(self, rows: IntArray) -> list[tuple[int, int]]:
+        """Places in `rows` of pairs that somebody said are two things."""
+        told = [pair for pair, count in self.state.apart.items() if count >= PARTED]
+        place = {row: i for i, row in enumerate(rows.tolist())} if told else {}
+        return [(place[one], place[two]) for one, two in told if one in place and two in place]
 
     def _make(
         self, i: int, rows: IntArray, was: FloatArray, still: FloatArray, links: Links,

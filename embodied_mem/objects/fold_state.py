@@ -12,6 +12,7 @@ from embodied_mem.objects.stays import NONE, StayTable
 from embodied_mem.objects.ties import Anchor
 from embodied_mem.records.growable import Growable
 
+PARTED = 1 << 30  # frames that a word of somebody counts for that two stays are two things
 LARGE = 0.6  # metres from which a view mostly shows a part of a thing
 
 

@@ -6,6 +6,7 @@ stay has at most one before it and one after it; among all ways to link them the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,7 @@ class Kin:
     came: IntArray
     leaving: float
     vectors: list[FloatArray | None]  # empty where none has one
+    parted: Sequence[tuple[int, int]] = ()  # pairs that somebody said are two things
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,8 @@ def link(kin: Kin) -> Links:
 def _weights(kin: Kin) -> FloatArray:
     """(n, n) how well stay j goes on from stay i, 0 where it cannot."""
     out = _follow(kin.first, kin.last, kin.empty > 0, kin.left > _GONE, kin.leaving)
+    for i, j in kin.parted:
+        out[i, j] = out[j, i] = 0.0
     if not kin.vectors:
         return out
     for i, j in np.argwhere(out > 0).tolist():

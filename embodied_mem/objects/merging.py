@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embodied_mem.objects.fold_state import FoldState, Trail, places
+from embodied_mem.objects.fold_state import PARTED, FoldState, Trail, places
 from embodied_mem.objects.frames import Frame
 from embodied_mem.objects.stays import HERE, NAMES, NONE
 
@@ -42,7 +42,7 @@ def join_duplicates(
             continue
         one, two = min(row, twin), max(row, twin)
         if row in boxes and twin in boxes and not _overlap(frame, boxes[row], boxes[twin]):
-            state.apart[one, two] = min(state.apart.get((one, two), 0) + (row == one), 1 << 30)
+            state.apart[one, two] = min(state.apart.get((one, two), 0) + (row == one), PARTED)
             continue
         few = max(TWICE, OFTEN * min(stays.hits[one], stays.hits[two]))
         if state.apart.get((one, two), 0) < few and _parts_of_one(centers[i], extents[i], centers[j], extents[j]):

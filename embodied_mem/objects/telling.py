@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embodied_mem.objects.beginnings import carry_on
-from embodied_mem.objects.fold_state import FoldState, Trail
+from embodied_mem.objects.fold_state import PARTED, FoldState, Trail
 from embodied_mem.objects.merging import merge
 from embodied_mem.objects.stays import NONE
 from embodied_mem.objects.step import IntArray, Step
@@ -37,7 +37,7 @@ def remember(step: Step, trail: Trail, ties: Ties, target: IntArray) -> None:
         for other in ties.other.get(anchor, ()):
             if other in state.anchors:
                 pair = tuple(sorted((row, state.root(state.anchors[other]))))
-                state.apart[pair[0], pair[1]] = 1 << 30
+                state.apart[pair[0], pair[1]] = PARTED
         earlier = state.anchors.get(ties.same.get(anchor, (0, 0)))
         if earlier is not None and (earlier := state.root(earlier)) != row:
             _unite(state, trail, row, earlier, frame.stamp_ns)

@@ -63,7 +63,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     folder = folder_of(args).resolve()
     if folder.is_dir() and is_held(folder):
         raise StorageError(f"The memory in {folder} is being written already: are the nodes running?")
-    nodes = ("record", "recall", "spatial", "forest", "perception", *(["sim"] if args.sim or args.frames else []))
+    simulated = ["sim"] if args.sim or args.frames else []
+    nodes = ("record", "recall", "spatial", "object", "forest", "perception", *simulated)
     processes = stack(
         nodes,
         parameters=_parameters(args, folder),
