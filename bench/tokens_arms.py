@@ -218,7 +218,7 @@ def _quantiser(parts: int, training: Float32Array) -> Any:
         faiss.omp_set_num_threads(1)
         inner = faiss.ProductQuantizer(training.shape[1], parts, 8)
         rotation, codes = faiss.OPQMatrix(training.shape[1], parts), faiss.IndexPQ(training.shape[1], parts, 8)
-        rotation.niter, rotation.max_train_points, rotation.pq = 15, 8192, inner
+        rotation.niter, rotation.max_train_points, rotation.pq = 10, 8192, inner
         for quantiser in (inner, codes.pq):
             quantiser.cp.min_points_per_centroid = 1  # else it warns, at every step
         index = faiss.IndexPreTransform(rotation, codes)
