@@ -30,6 +30,7 @@ _TYPICAL = 10.0  # records' worth of the mean that every neighbourhood is given
 _ENOUGH = 10  # records of a neighbourhood that is named
 _EVIDENCE = 3
 _MOST_AREAS = 50
+_CENTERS = 2000  # records around which neighbourhoods are looked at
 _FRACTION = 20  # of the region's diagonal, which is a neighbourhood's radius
 _LEAST_RADIUS = 3.0  # metres
 
@@ -57,7 +58,7 @@ def where_more(
 ) -> Described:
     """The neighbourhoods whose records speak most (or least: `less`) of `what`, the first first.
 
-    Neighbourhoods are circles around the centres of the tree's lowest nodes that hold ten records or more.
+    Neighbourhoods are circles around records (2,000 of them at most) that hold ten records or more.
 
     what   a thing, or a quality ("greener" is looked for as "green"); reach: the radius in metres, by default a
     twentieth of the region's diagonal. Raises BadInputError for nothing to look for and a radius or count that is none.
@@ -139,10 +140,8 @@ def _richest(
     enough: int = _ENOUGH,
 ) -> list[NDArray[np.int64]]:
     """Indices into `leaves` of the neighbourhoods with the highest (sign 1) or lowest density, none overlapping."""
-    positions, bottoms = tree.arrays.positions[leaves], tree.arrays.above[leaves]
-    nodes, owner = np.unique(bottoms, return_inverse=True)
-    counts = np.bincount(owner)
-    centers = np.column_stack([np.bincount(owner, positions[:, axis]) / counts for axis in range(3)])
+    positions = tree.arrays.positions[leaves]
+    centers = positions[:: -(-len(leaves) // _CENTERS)]
     near = cKDTree(positions).query_ball_point(centers, radius, return_sorted=True)
     sizes = np.array([len(members) for members in near])
     sums = np.array([shares[members].sum() for members in near])
@@ -150,7 +149,7 @@ def _richest(
     fit = (sizes >= min(enough, int(sizes.max()))) & ((sums > 0) | (sign < 0))
     chosen: list[NDArray[np.int64]] = []
     taken = np.zeros(len(leaves), dtype=bool)
-    for i in np.lexsort((nodes, -sign * density)).tolist():
+    for i in np.argsort(-sign * density, kind="stable").tolist():
         own = np.array(near[i], dtype=np.int64)
         if fit[i] and not taken[own].any():
             taken[own] = True

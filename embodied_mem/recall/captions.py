@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from embodied_mem.errors import UnavailableError
+from embodied_mem.forest.bm25 import BM25
+from embodied_mem.forest.retrieve import fuse
 from embodied_mem.objects.labels import singular
 from embodied_mem.recall import sentences as say
 from embodied_mem.recall.answer import Answer
@@ -16,6 +18,7 @@ from embodied_mem.records.query import Hit
 from embodied_mem.records.view import RecordView
 
 _EVIDENCE = 5  # records named
+_POOL = 200  # captions closest in meaning, of which the one that shares most words is taken
 _QUOTED = 3  # captions in one sentence
 _LOOKED_AT = 100  # records, the newest, of which different captions are taken
 _TRUSTED = 0.5
@@ -34,14 +37,14 @@ class Captions:
         self._memory, self._threshold = memory, threshold
 
     def by_meaning(self, asked: Asked) -> Answer:
-        """The caption that is closest in meaning, if it is close enough."""
+        """The caption that is closest in meaning and words, of those that are close enough in meaning."""
         q = asked.question
         what = singular(q.what) if q.kind == HOW_MANY else q.what
         words = " ".join(part for part in (what, q.place.anchor if q.place else "") if part)
         if not words:
             return self.told(asked)
         missing = _missing(asked, words)
-        by_text = replace(asked.query, text=words, k=_EVIDENCE, min_score=-1.0)
+        by_text = replace(asked.query, text=words, k=_POOL, min_score=-1.0)
         point, radius = asked.point()
         if point is not None:
             by_text = replace(by_text, center=point, radius=radius)
@@ -53,6 +56,7 @@ class Captions:
         if not hits:
             best = f"; the closest caption scores {result.hits[0].score:.2f}" if result.hits else ""
             return asked.nothing(missing, result.reason or f"No caption is close enough to {words!r}{best}.", _CEILING)
+        hits = _by_words_too(hits, words)[:_EVIDENCE]
         hit = hits[0]
         said = say.quote(hit.record.observation.caption)
         text = f"the best match for {words!r} is at {say.place(hit.position)}, {say.ago(hit.age_s)}: {said}"
@@ -60,7 +64,7 @@ class Captions:
         return Answer(
             kind=q.kind, found=True, sentence=say.sentence(text), probability=self._trust(hit.score),
             position=hit.position, age_s=hit.age_s, frame_id=hit.record.observation.frame_id,
-            reason=f"Found by the meaning of captions, score {hit.score:.2f}.{counting}", exact=result.exact,
+            reason=f"Found by the meaning and words of captions, score {hit.score:.2f}.{counting}", exact=result.exact,
             evidence=tuple(evidence_of(hit) for hit in hits),
         )  # fmt: skip
 
@@ -85,6 +89,17 @@ class Captions:
 
     def _trust(self, score: float) -> float:
         return float(_CEILING / (1 + np.exp(-(score - self._threshold) / _WIDTH)))
+
+
+def _by_words_too(hits: list[Hit], words: str) -> list[Hit]:
+    """Hits, which are in the order of meaning, ranked by the words that they share with the question as well."""
+    shared = BM25()
+    for number, hit in enumerate(hits):
+        shared.add(number, hit.record.observation.caption)
+    # Of equal ones the higher number comes first in a fusion: numbers are turned round to keep the order of meaning.
+    last = len(hits) - 1
+    order, _ = fuse(np.arange(last, -1, -1), last - shared.rank(words, len(hits))[0])
+    return [hits[last - number] for number in order.tolist()]
 
 
 def _missing(asked: Asked, words: str) -> str:

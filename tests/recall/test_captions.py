@@ -60,3 +60,25 @@ def test_words_that_fit_no_pattern_say_so(recall: Recall) -> None:
     assert found.found and found.reason.startswith("The question fits no pattern")
     missing = recall.ask("quantum chromodynamics lecture notes")
     assert not missing.found and missing.sentence.startswith("I do not understand")
+
+
+def test_of_captions_that_are_alike_the_one_with_the_words_is_the_answer() -> None:
+    class OneMeaning(HashingEmbedder):
+        """Finds every caption alike, the later ones a little more."""
+
+        count = 0
+
+        def embed(self, texts: list[str]) -> np.ndarray:
+            rows = np.zeros((len(texts), 8), np.float32)
+            for row in rows:
+                angle = 0.5 / (1 + OneMeaning.count)
+                row[:2] = np.cos(angle), np.sin(angle)
+                OneMeaning.count += 1
+            return rows
+
+    memory = RecordMemory.in_memory(OneMeaning(), clock=lambda: START + 600 * S)
+    for i, caption in enumerate(["a fountain in a park", "a shop for shoes", "a shop for hats"]):
+        position = np.array([9.0 * i, 0, 1])
+        memory.remember(Observation(START + 10 * i * S, position, np.array([0, 0, 0, 1.0]), "map", caption=caption))
+    answer = Recall(memory).ask("where is a fountain?")
+    assert answer.found and answer.evidence[0].caption == "a fountain in a park" and len(answer.evidence) == 3
