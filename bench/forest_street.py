@@ -9,6 +9,7 @@ area is this" is right about a class when that makes up a tenth or more of what 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def street(report: Report, embedder: Embedder, seed: int, bootstrap: int, quick:
 
 
 def seen(folder: Path, embedder: Embedder, seed: int, count: int) -> tuple[World, Landmarks, NDArray[np.bool_]]:
-    """The city as the robot told it from `count` nodes; (n, classes) which classes each caption names."""
+    """The city as the robot told it from `count` nodes; (n, classes) which classes each caption names in its words."""
     graph = load_touchdown(folder)
     marks, rng = load_landmarks(folder, graph), np.random.default_rng(seed)
     eyes = Eyes(marks, seed=seed)
@@ -81,17 +82,15 @@ def seen(folder: Path, embedder: Embedder, seed: int, count: int) -> tuple[World
         :count
     ]
     kinds = sorted(set(marks.classes) - {""})
-    spoken = np.zeros((len(seen_there), len(kinds)), bool)
+    rules = [re.compile(rf"\b{re.escape(kind)}\b") for kind in kinds]
     observations = []
     for i, (node, sighting) in enumerate(seen_there):
-        for row in sighting.rows.tolist():
-            if marks.classes[row]:
-                spoken[i, kinds.index(marks.classes[row])] = True
         place = np.append(graph.xy[node], 0.0)
         observations.append(
             Observation((i + 1) * 10**9, place, np.array([0, 0, 0, 1.0]), "map", caption=caption_of(marks, sighting))
         )
     captions = [obs.caption for obs in observations]
+    spoken = np.array([[bool(rule.search(caption.lower())) for rule in rules] for caption in captions])
     world = World(
         observations, [caption.lower() for caption in captions], np.array([obs.position for obs in observations]),
         np.array([obs.stamp_ns for obs in observations]), embedded(embedder, captions), spoken, embedder.name,
@@ -237,4 +236,4 @@ def _told(parts: list[Part], area: Region, kinds: list[str]) -> FloatArray:
         return both / max(len(part.members) + len(area.inside) - both, 1)
 
     text = max(parts, key=overlap).text.lower()
-    return np.array([float(kind in text) for kind in kinds])
+    return np.array([float(bool(re.search(rf"\b{re.escape(kind)}\b", text))) for kind in kinds])
