@@ -197,7 +197,9 @@ def test_what_has_a_name_is_read_and_lifted_to_where_it_stands(folder, graph):
     seen = perceiver.camera(
         1, frame.rgb, frame.depth, frame.camera, robot, frame.boxes, frame.detector, frame.classes, frame.caption
     )
-    assert set(seen.detections.labels) == {"cafe", "joe's, coffee"} and seen.caption == frame.caption
+    assert (
+        seen is not None and set(seen.detections.labels) == {"cafe", "joe's, coffee"} and seen.caption == frame.caption
+    )
     assert "joe's, coffee" not in seen.view.classes and "cafe" in seen.view.classes
     for center in seen.detections.centers:
         assert center[:2] == pytest.approx(world.landmarks.xy[0], abs=0.5) and abs(center[2] - 1.5) < 0.5
