@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -103,12 +104,12 @@ class OpenVinoEncoder:
     """OpenVINO on one thread, compiled anew for every shape (warm-up pays for that)."""
 
     def __init__(self, source: BertWeights) -> None:
-        import openvino
+        openvino: Any = importlib.import_module("openvino")
 
         torch = _torch()
         modules = TorchModules(source)
 
-        class Module(torch.nn.Module):  # type: ignore[name-defined, misc]
+        class Module(torch.nn.Module):
             def __init__(self) -> None:
                 super().__init__()
                 self.linears = modules.linears

@@ -16,12 +16,14 @@ logger = logging.getLogger(__name__)
 CHOICES = ("auto", "minilm", "hashing", *VARIANTS)
 
 
-def default_embedder(name: str = "auto") -> Embedder:
+def default_embedder(name: str = "auto", *, cache: bool = True) -> Embedder:
     """The embedder called `name`.
 
     "minilm" compares by meaning, and is cached; so do its variants in few bits, such as "minilm-fp6", once they
     were made by `embodied-mem quantize`; "hashing" compares by shared words, and needs nothing installed; "auto" is
     the first of these that works here, with a logged sentence when that is only hashing.
+
+    cache: remember the texts that were embedded last
 
     Raises BadInputError for another name, UnavailableError or StorageError when a model cannot be had.
     """
@@ -30,11 +32,15 @@ def default_embedder(name: str = "auto") -> Embedder:
     if name == "hashing":
         return HashingEmbedder()
     if name in VARIANTS:
-        return CachedEmbedder(LowBitMiniLM(variant_file(name)))
+        return _cached(LowBitMiniLM(variant_file(name)), cache)
     try:
-        return CachedEmbedder(MiniLMEmbedder())
+        return _cached(MiniLMEmbedder(), cache)
     except EmbodiedMemError as error:
         if name == "minilm":
             raise
         logger.warning("Texts are compared by shared words only, not by meaning: %s", error)
         return HashingEmbedder()
+
+
+def _cached(embedder: Embedder, cache: bool) -> Embedder:
+    return CachedEmbedder(embedder) if cache else embedder

@@ -65,13 +65,12 @@ def save(artefact: Artefact, path: Path) -> int:
     """Write the file; returns its bytes. It is there whole or not at all. Raises StorageError, BadInputError (NaN)."""
     arrays = _flat(artefact)
     header, blocks, at = {"__metadata__": _metadata(artefact)}, [], 0
-    for name in sorted(arrays):
+    for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name)):  # aligned without gaps
         array = np.ascontiguousarray(arrays[name])
-        block = array.tobytes() + b"\0" * (-array.nbytes % _ALIGNED)
         entry = {"dtype": _NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
         header[name] = entry  # type: ignore[assignment]
-        blocks.append(block)
-        at += len(block)
+        blocks.append(array.tobytes())
+        at += array.nbytes
     body = b"".join(blocks)
     header["__metadata__"]["sha256"] = _seal(header, body)
     content = _head(header) + body
