@@ -2,8 +2,8 @@
 
 Suites and seeds are drawn by sim/house/chores/tasks.py; their hashes stand in bench/tasks_suites.json, which was
 committed before any arm was run on them; a full run refuses others. These figures are of our own house and not
-comparable with those of RoboCerebra (NeurIPS 2025), whose suites they are modelled on. Track: continuous (the world goes
-on; nothing is reset between steps).
+comparable with those of RoboCerebra (NeurIPS 2025), whose suites they are modelled on. Track: continuous (the world
+goes on; nothing is reset between steps).
 
 Arms: an open-loop plan; closed loop without memory (sees what it sees, draws where to look); with the list of its own
 steps, as the paper's memory bank; with object memory; with places searched, habits and success rates too; and one that

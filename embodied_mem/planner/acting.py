@@ -40,11 +40,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What the controller says of a step. `reason`: one word when it was not done."""
+    """What the controller says of a step. `reason`: one word when it was not done.
+
+    seen_ns  stamp of the newest frame that was made meanwhile; 0: not told. It is waited for before anything is judged
+    """
 
     done: bool
     reason: str = ""
     seconds: float = 0.0
+    seen_ns: int = 0
 
 
 class Controller(Protocol):

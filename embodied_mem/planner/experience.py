@@ -105,6 +105,7 @@ class Experience:
     steps: list[StepRecord] = field(default_factory=list)
     tasks: dict[str, TaskRecord] = field(default_factory=dict)  # the newest of each
     instructions: dict[str, str] = field(default_factory=dict)
+    _added: set[tuple[str, int, str]] = field(default_factory=set)
     _outcomes: dict[tuple[str, ...], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     _seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -120,7 +121,11 @@ class Experience:
             self.instructions.setdefault(task.task, task.instruction)
 
     def add(self, step: StepRecord) -> None:
-        """Take in a step."""
+        """Take in a step; one that is known already, from who did it, is known once."""
+        added = (step.task, step.step, step.outcome)
+        if added in self._added:
+            return
+        self._added.add(added)
         self.steps.append(step)
         if step.outcome in (DONE, FAILED):
             for key in _keys(step.action):
@@ -200,9 +205,9 @@ def folded(steps: Iterable[StepRecord]) -> str:
 
 
 def observation_of(
-    caption: str, stamp_ns: int, position: NDArray[np.float64], orientation: NDArray[np.float64]
-) -> Observation:
+    caption: str, stamp_ns: int, position: NDArray[np.float64], orientation: NDArray[np.float64],
+    robot_id: str = "robot",
+) -> Observation:  # fmt: skip
     """The record that a step or a task becomes."""
-    return Observation(
-        stamp_ns, np.asarray(position, float), np.asarray(orientation, float), sensor_id=SENSOR, caption=caption
-    )
+    where, turn = np.asarray(position, dtype=np.float64), np.asarray(orientation, dtype=np.float64)
+    return Observation(stamp_ns, where, turn, robot_id=robot_id, sensor_id=SENSOR, caption=caption)

@@ -21,6 +21,7 @@ from embodied_mem.planner.monitor import Judgement
 from embodied_mem.planner.places import HERE, PlaceBook
 from embodied_mem.planner.sightings import Glimpse, Sightings, newest
 from embodied_mem.records.entry import Entry
+from embodied_mem.records.observation import Observation
 
 FloatArray = NDArray[np.float64]
 _S = 1_000_000_000
@@ -100,6 +101,11 @@ class Knowledge:
                 self.now_ns = max(self.now_ns, glimpse.stamp_ns)
                 self.shown |= {thing: glimpse.stamp_ns for thing, (region, _) in glimpse.things.items() if region >= 0}
             self.version += 1
+
+    def note(self, obs: Observation) -> None:
+        """Know at once what is about to be logged."""
+        self.experience.read(0, obs)
+        self.version += 1
 
     def begin(self, now_ns: int, told: Facts = frozenset()) -> None:
         """A task begins: from now on, to find a thing is to see it. `told`: where things are, as somebody says."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 import numpy as np
 
@@ -21,17 +22,18 @@ from embodied_mem.errors import BadInputError
 from embodied_mem.planner.acting import HOPELESS, LOOKS, Acting, Context, Controller
 from embodied_mem.planner.experience import BEGUN, DONE, FAILED, GIVEN_UP, StepRecord, TaskRecord, folded
 from embodied_mem.planner.facts import Fact, Facts, listed
-from embodied_mem.planner.framing import Pricing, frame
+from embodied_mem.planner.framing import Framed, Pricing, frame
 from embodied_mem.planner.goals import Goal, parse_goal
 from embodied_mem.planner.household import HOUSEHOLD
 from embodied_mem.planner.knowledge import Knowledge
 from embodied_mem.planner.monitor import Verdict, all_hold, verdict
 from embodied_mem.planner.plan import Plan, PlanStep, State
-from embodied_mem.planner.solving import ForwardSearch, NoPlanError, Solver
+from embodied_mem.planner.solving import ForwardSearch, NoPlanError, Solution, Solver
 from embodied_mem.planner.tree import PlanTree, Ticked
 
 _S = 1_000_000_000
 _STILL = 0.35  # share of its probability that an assumption must have kept
+_UNDER_WAY_S = 5.0  # seconds after which a frame that was made is taken for lost
 _PATIENCE_S = 1.5  # seconds that further frames are waited for
 
 
@@ -84,12 +86,36 @@ class Run:
     done_steps: list[StepRecord] = field(default_factory=list)
 
 
+class Thought(Protocol):
+    """A plan that is being looked for; `concurrent.futures.Future` is one."""
+
+    def done(self) -> bool: ...
+
+    def result(self) -> Solution:
+        """Raises NoPlanError."""
+        ...
+
+
+class AtOnce:
+    """Thinks while one waits."""
+
+    def __init__(self, call: Callable[[], Solution]) -> None:
+        self._call = call
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Solution:
+        return self._call()
+
+
 class System2:
     """See the module docstring. One task at a time; `tick` never waits, but makes plans.
 
     write   puts a caption into the log; clock: ROS time in ns
     things  every name that an instruction may use
     saw     asks for further frames; settled: hears what became of each step
+    think   starts to look for a plan, on another thread if it likes
     """
 
     def __init__(
@@ -98,6 +124,7 @@ class System2:
         pricing: Pricing | None = None, settings: Settings | None = None, rng: np.random.Generator | None = None,
         saw: Callable[[], object] = lambda: None,
         settled: Callable[[PlanStep, Verdict], object] = lambda step, found: None,
+        think: Callable[[Callable[[], Solution]], Thought] | None = None,
     ) -> None:  # fmt: skip
         self.known, self.controller, self._write = known, controller, write
         self._things, self._clock, self._saw, self._settled = things, clock, saw, settled
@@ -111,6 +138,8 @@ class System2:
         self._tries: dict[str, int] = {}
         self._looks, self._looked_at, self._look_until_ns, self._judging = 0, -1, 0, False
         self._failed, self._first = "", 0
+        self._think: Callable[[Callable[[], Solution]], Thought] = think or AtOnce
+        self._thought: tuple[Framed, Thought] | None = None
         self._assumed: dict[Fact, float] = {}
 
     # --- the task ----------------------------------------------------------------------------------------------
@@ -131,6 +160,7 @@ class System2:
         before = self.known.experience.of_task(task) if task else []
         name = task or f"t{len(self.known.experience.tasks) + 1}"
         self.run = Run(name, meant, now, limit_s)
+        self._thought = None
         self._tree, self._tries, self._looks, self._judging, self._failed = None, {}, 0, False, ""
         number = max((step.step for step in before), default=0)
         self._acting, self._first = Acting(self.known, self.controller, self._write, self._clock, name, number), number
@@ -159,7 +189,8 @@ class System2:
                 self._make_plan()
             except NoPlanError as error:
                 return self._give_up(str(error))
-        assert self._tree is not None
+        if self._tree is None:
+            return Progress.GOING  # still thinking
         ticked = self._tree.tick()
         if ticked is Ticked.REACHED:
             if all_hold(run.goal.facts, self.known.judge):
@@ -182,11 +213,18 @@ class System2:
         assert self._acting is not None
         return self._acting.context(step)
 
+    @property
+    def step_running(self) -> int:
+        """The id of the step that is being done, 0 for none."""
+        acting = self._acting
+        running = self._tree is not None and acting is not None and acting.step is not None and acting.ended is None
+        return acting.step.id if running and acting is not None and acting.step is not None else 0
+
     def suspend(self) -> None:
         """Stop what runs; `begin` with the task's name goes on with it."""
         if self._tree is not None:
             self._tree.stop()
-        self._tree = None
+        self._tree, self._thought = None, None
 
     def _going(self) -> Run:
         if self.run is None:
@@ -224,8 +262,14 @@ class System2:
         run.state = "planning"
         assert self._acting is not None
         rng = None if self.settings.remembers_looks else self._rng
-        framed = frame(run.goal.facts, self.known, self.pricing, rng=rng)
-        solution = self.solver.solve(framed.problem)
+        if self._thought is None:
+            framed = frame(run.goal.facts, self.known, self.pricing, rng=rng)
+            self._thought = framed, self._think(lambda: self.solver.solve(framed.problem))
+        framed, thought = self._thought
+        if not thought.done():
+            return
+        self._thought = None
+        solution = thought.result()
         self._assumed = dict(framed.assumed)
         version = 1 if run.plan is None else run.plan.version + 1
         run.plan = Plan.of(
@@ -287,6 +331,8 @@ class System2:
         """A step has ended: what became of it, by what is seen. Where that is not known, look again."""
         acting = self._acting
         assert acting is not None and acting.step is not None
+        if self._not_yet_seen():
+            return Progress.GOING
         if acting.ended is not None and acting.ended.done and self.known.claimed is None:
             self.known.claim(acting.record(1, DONE))
         found, judged = verdict(acting.step.action.gives, self.known.judge)
@@ -303,6 +349,15 @@ class System2:
         self._judging, self._looks, self._looked_at = False, 0, -1
         self.known.claim(None)
         return self._settle(found, [one.why for one in judged], tuple(seq for one in judged for seq in one.evidence))
+
+    def _not_yet_seen(self) -> bool:
+        """Whether frames that were made during the step are still under way to memory."""
+        assert self._acting is not None and self._acting.ended is not None
+        last, seen_ns = self.known.last, self._acting.ended.seen_ns
+        if last is None or last.stamp_ns >= seen_ns or self._clock() > seen_ns + round(_UNDER_WAY_S * _S):
+            return False
+        self._judging = True
+        return True
 
     def _settle(self, found: Verdict, why: list[str], evidence: tuple[int, ...]) -> Progress:
         run, acting = self._going(), self._acting

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -86,14 +86,14 @@ def building(seed: int) -> Building:
     return Building.generate(seed)
 
 
-def world_of(task: Task, layout: str = "today", arm_luck: int = 0) -> World:
+def world_of(task: Task, layout: str = "today", arm_luck: int = 0, clock: Callable[[], int] | None = None) -> World:
     """The world at the beginning of a task. `arm_luck`: the same for all arms, for paired comparisons."""
     made = building(task.house)
     items = []
     for label, size in task.sizes.items():
         top, side = task.grips.get(label, (1.0, 1.0))
         items.append(Item(label, size, TYPICAL[label], np.zeros(3), grips={"top": top, "side": side}))
-    world = World(made, items, np.random.default_rng([task.luck, arm_luck]), classes=LABELS)
+    world = World(made, items, np.random.default_rng([task.luck, arm_luck]), classes=LABELS, clock=clock)
     rng = np.random.default_rng([task.luck, 77])
     for label, (relation, place) in (task.today if layout == "today" else task.yesterday).items():
         world.lay(label, relation, place, rng)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class World:
     def __init__(
         self, building: Building, items: list[Item], rng: Rng, *, eye: EyeConfig | None = None,
         classes: tuple[str, ...] = (), watch: Callable[[Observation], object] = lambda frame: None,
-        begin_ns: int = _EPOCH_NS,
+        begin_ns: int = _EPOCH_NS, clock: Callable[[], int] | None = None,
     ) -> None:  # fmt: skip
         self.building, self.book = building, building.book
         self.items = {item.label: item for item in items}
@@ -85,6 +86,7 @@ class World:
         self.shut |= {door.name: False for door in self.book.doors}
         self.running = {place.name: False for place in self.book.places if place.appliance}
         self.rng, self.watch, self.begin_ns = rng, watch, begin_ns
+        self._clock = clock  # time in ns, where it is not simulated
         self.seconds = 0.0
         self.spot, self.held = "", ""
         self.pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -98,7 +100,7 @@ class World:
 
     @property
     def stamp_ns(self) -> int:
-        return self.begin_ns + round(self.seconds * 1e9)
+        return self.begin_ns + round(self.seconds * 1e9) if self._clock is None else self._clock()
 
     @property
     def truth(self) -> Facts:
@@ -165,6 +167,26 @@ class World:
                 kinds.append("running" if self.running[name] else "idle")
             out += [(str(fact(word, name)), str(fact(OPPOSITES[word], name))) for word in dict.fromkeys(kinds)]
         return list(dict.fromkeys(out))
+
+    # --- keeping it ----------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What has become of it, as plain values."""
+        items = {label: [item.position.tolist(), item.relation, item.place] for label, item in self.items.items()}
+        return {
+            "items": items, "shut": self.shut, "running": self.running, "spot": self.spot, "pose": self.pose,
+            "held": self.held, "seconds": self.seconds,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        for label, (position, relation, place) in state["items"].items():
+            item = self.items[label]
+            item.position, item.relation, item.place = np.array(position), relation, place
+        self.shut, self.running = dict(state["shut"]), dict(state["running"])
+        self.spot, self.held, self.seconds = state["spot"], state["held"], state["seconds"]
+        x, y, yaw = state["pose"]
+        self.pose = (x, y, yaw)
 
     # --- putting things somewhere ------------------------------------------------------------------------------
 
