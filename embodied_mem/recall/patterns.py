@@ -34,8 +34,8 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
     (COMPARE, "", "how (do|does|did|are|is) {what} (differ|different|compare) (from|to|than|with) {other}"),
     (COMPARE, "", "(what is|what are|what's) [the] (difference|differences|different) between {what} and {other}"),
     (COMPARE, "", "compare {what} (and|with|to) {other}"),
-    (MORE, "", "where (BE it|BE there|BE the|are there the) (more|most) {what}"),
-    (MORE, "less", "where (BE it|BE there|BE the|are there the) (less|least|fewer|fewest) {what}"),
+    (MORE, "", "where (BE it|BE there|BE) [the] (more|most) {what}"),
+    (MORE, "less", "where (BE it|BE there|BE) [the] (less|least|fewer|fewest) {what}"),
     (MORE, "", "where (BE it|does it get) [the] {quality}"),
     (MORE, "", "(what|which) AREA [of the (city|town|house|building|map)] (has|have) [the] (more|most) {what}"),
     (

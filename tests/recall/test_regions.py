@@ -124,6 +124,7 @@ def test_a_forest_is_followed_and_another_memory_has_another(memory: RecordMemor
         ("how do the kitchen and the hall differ?", Question("compare", "kitchen", other="hall")),
         ("what is the difference between the hall and (3, 4)?", Question("compare", "hall", other="(3, 4)")),
         ("where is it greener?", Question("where_more", "greener")),
+        ("where is there the most traffic?", Question("where_more", "traffic")),
         ("where are there fewer cars?", Question("where_more", "cars", tense="less")),
         ("which part of the city has the most trees?", Question("where_more", "trees")),
     ],
