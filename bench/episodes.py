@@ -1,7 +1,7 @@
 """Episodic memory: what a spatially-aware reader finds, what a learned rule of forgetting keeps, what neither beats.
 
 Rooms made on the fly: every variant of the reader and every rule of forgetting trained from five seeds. Real material:
-robots that deliver in districts of a city, and robots in simulated houses; asked "what did I see here k visits ago",
+robots that deliver in districts of a city (houses: bench/episodes_house.py); asked "what did I see here k visits ago",
 "which of these places had X" and "what came first", beside exact search of the flat log, a ring buffer of equal bytes,
 first in first out and least recently used. Curves are bench/results/episodes_*.png.
 
@@ -103,11 +103,11 @@ def _long_stay(report: Report, seeds: Sequence[dict[str, Any]]) -> None:
     report.table("long stay: 64 steps of a tour, 128 at one place", ["memory", "right %", "±", "ceiling %"], rows)
     right, mean, most = tokens_read()
     report.note(
-        f"The package's reader, not trained on long stays: {right:.1f} % right; a question reads {mean:.1f} tokens on "
-        f"average and {most} at most, the summaries of all places included."
+        f"The package's reader, not trained on long stays: {right:.1f} % right; a question reads {mean:.1f} moments on "
+        f"average and {most} at most inside the two places, and the summaries of all 9 places before."
     )
     report.bar("long stay at 64 of 192, place memory (%)", rows[0][1], at_least=94)
-    report.bar("long stay, tokens read on average", mean, at_most=24)
+    report.bar("long stay, tokens of moments read on average", mean, at_most=24)
 
 
 def _mixed(report: Report, seeds: Sequence[dict[str, Any]]) -> None:

@@ -24,7 +24,7 @@ from bench.episodes_drives import (
 )  # fmt: skip
 from bench.harness import RESULTS, Options, Report, measure
 from embodied_mem.episodes.allocator import FEATURES, STRATEGIES, retain
-from embodied_mem.episodes.coding import BLOCKS, CODE, Moments, layer_norm
+from embodied_mem.episodes.coding import BLOCKS, CODE, Moments, layer_norm, time_code
 from embodied_mem.episodes.life import Life
 from embodied_mem.episodes.memory import BYTES, EpisodicMemory
 from embodied_mem.episodes.order import came_first
@@ -36,6 +36,7 @@ from embodied_mem.recall.moments import ENOUGH
 from embodied_mem.records.index import RecordIndex
 from embodied_mem.records.memory import RecordMemory
 
+HOUSES = range(101, 104)
 SHARES = (0.05, 0.1, 0.2, 0.4, 0.8)  # of a drive's records that the network's memory has room for
 ARMS = (
     "flat log, exact search", "ring buffer, equal bytes", "FIFO, exact", "LRU, exact", "learned rule, exact",
@@ -48,11 +49,11 @@ _KNOWS = ("code", "time", "place", "origin", "visit")
 # --- drives ------------------------------------------------------------------------------------------------------
 
 
-def drives(report: Report, options: Options) -> None:
-    """Questions about real material, and the accuracy against the budget."""
+def drives(report: Report, options: Options, *, houses: bool = False) -> None:
+    """Questions about real material, and the accuracy against the budget. `houses`: these alone."""
     reader, learned = load_reading(), rule_of("learned")
     report.note(f"The learned rule: {dict(zip(FEATURES, learned.round(2).tolist(), strict=True))}.")
-    for kind, found in _worlds(report, options).items():
+    for kind, found in _worlds(report, options, houses).items():
         if not found:
             continue
         right = np.zeros((len(found), len(ARMS), len(SHARES)))
@@ -75,19 +76,20 @@ def drives(report: Report, options: Options) -> None:
         _compared(report, kind, mean)
         if not options.quick:
             _plot(kind, mean)
-    _order(report, 1 if options.quick else 5, 600 if options.quick else 2000)
+    if not houses:
+        _order(report, 1 if options.quick else 3, 600 if options.quick else 1500)
 
 
-def _worlds(report: Report, options: Options) -> dict[str, list[Drive]]:
+def _worlds(report: Report, options: Options, houses: bool) -> dict[str, list[Drive]]:
     found: dict[str, list[Drive]] = {"streets": [], "houses": []}
     try:
-        found["streets"] = list(streets(range(1 if options.quick else 5), 600 if options.quick else 2000))
+        found["streets"] = (
+            [] if houses else list(streets(range(1 if options.quick else 5), 600 if options.quick else 2000))
+        )
     except NotFoundError as error:
         report.note(f"Streets skipped: {error}")
-    if options.quick:
-        report.note("Houses are for the full run only: a drive takes a minute.")
-    else:
-        found["houses"] = [house(seed) for seed in range(101, 104)]
+    if houses and not options.quick:
+        found["houses"] = [house(seed) for seed in HOUSES]
     return found
 
 
@@ -123,15 +125,15 @@ def _compared(report: Report, kind: str, mean: NDArray[np.float64]) -> None:
 def _order(report: Report, seeds: int, steps: int) -> None:
     """Which of two landmarks came first, from memories with gaps: is the probability right, does abstaining help?"""
     rows: list[list[Any]] = []
+    try:
+        memories = [street_memory(seed, steps) for seed in range(seeds)]
+    except NotFoundError as error:
+        report.note(f"Order skipped: {error}")
+        return
+    named = [_landmarks(memory) for memory in memories]
     for share in (1.0, 0.5, 0.25, 0.1):
         sure, right = [], []
-        for seed in range(seeds):
-            try:
-                memory = street_memory(seed, steps)
-            except NotFoundError as error:
-                report.note(f"Order skipped: {error}")
-                return
-            shown = _landmarks(memory)
+        for seed, (memory, shown) in enumerate(zip(memories, named, strict=True)):
             view = EpisodeView(memory.index, budget_mb=max(len(memory.index) * share, 1) * BYTES / 1e6, spacing=15.0)
             rng, names = np.random.default_rng(seed), sorted(shown)
             for _ in range(100):
@@ -226,10 +228,14 @@ def latency(report: Report, options: Options) -> None:
 def _reads(
     reader: Reading, memory: EpisodicMemory, tokens: NDArray[np.float32], places: NDArray[np.int64]
 ) -> dict[str, Callable[[int], Any]]:
+    seen = np.zeros_like(tokens)  # what was seen in some moment, and now
+    rows = np.random.default_rng(2).integers(len(memory), size=len(seen))
+    seen[:, BLOCKS["code"]] = memory.tokens[rows][:, BLOCKS["code"]]
+    seen[:, BLOCKS["time"]] = time_code(np.array([len(memory)]))
     return {
         "a place that is known": lambda i: reader.read(tokens[i % 64], AGO, OfPlace(memory, int(places[i % 64]))),
         "by coordinates": lambda i: reader.read(tokens[i % 64], AGO, memory),
-        "every moment (by content)": lambda i: reader.read(tokens[i % 64], WHERE, memory),
+        "every moment (by content)": lambda i: reader.read(seen[i % 64], WHERE, memory),
     }
 
 
@@ -275,7 +281,7 @@ def _softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def tokens_read() -> tuple[float, float, int]:
-    """The package's reader on long stays at 64 of 192: right %, and tokens read (with summaries), mean and most."""
+    """The package's reader on long stays at 64 of 192: right %, and moments read inside places, mean and most."""
     reader, rng = load_reading(), np.random.default_rng(7)
     right, read = [], []
     for _ in range(8):
@@ -290,7 +296,7 @@ def tokens_read() -> tuple[float, float, int]:
             for question, answer in zip(asked[i], batch.answers[i].tolist(), strict=True):
                 found = reader.read(question, HAPPENED, memory)
                 right.append(reader.choose(found, codes=batch.codes).argmax() == answer)
-                read.append(found.tokens_read + len(memory.chunks[0]))
+                read.append(found.tokens_read)
     return 100 * float(np.mean(right)), float(np.mean(read)), max(read)
 
 

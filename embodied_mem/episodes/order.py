@@ -1,8 +1,9 @@
 """Which came first, how often, and when last: what sightings in a memory with gaps say, and how likely it is true.
 
-A moment in memory shows a thing with some probability. What was forgotten may have shown it too: sightings are taken to
-have been as frequent there as in what is left, and to come by chance (a Poisson process), so the chance that none was
-among f forgotten moments is exp(-r f), with r the share of remembered moments that show the thing.
+A moment in memory shows a thing with some probability. Of a stay that has any moment left, nothing is taken to be
+missing: what a place shows does not change much while the robot stays. Stays of which nothing is left may have shown
+the thing too: as often as those that are left, and by chance (a Poisson process), so that the chance that none of f
+lost stays did is exp(-r f), with r the share of the stays in memory that show the thing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Sightings:
     """One thing in the n moments that memory still holds, in order of time.
 
     shows (n,)   probability that the thing was to be seen
-    before (n,)  forgotten moments before each; missing: forgotten ones in all
+    before (n,)  stays of which nothing is left, before each; missing: all of them
     stays (n,)   number of the stay of each
     """
 
@@ -32,8 +33,14 @@ class Sightings:
 
     @property
     def rate(self) -> float:
-        """Share of the moments that show it."""
-        return float(self.shows.mean()) if len(self.shows) else 0.0
+        """Share of the stays that show it."""
+        return float(self.by_stay().mean()) if len(self.shows) else 0.0
+
+    def by_stay(self) -> FloatArray:
+        """(s,) the probability that each stay shows it."""
+        order = np.argsort(self.stays, kind="stable")
+        begins = np.flatnonzero(np.diff(self.stays[order], prepend=-1))
+        return np.asarray(1 - np.multiply.reduceat(1 - self.shows[order], begins))
 
     @property
     def ever(self) -> float:
@@ -48,8 +55,8 @@ class Sightings:
 def came_first(one: Sightings, other: Sightings) -> tuple[float, float, float]:
     """Probabilities that `one` came first, that the other did, and that both came in the same moment.
 
-    They sum to the probability that memory holds a sighting of both; where a forgotten moment may have shown the other
-    before, what is known is no more than a coin's toss.
+    They sum to the probability that memory holds a sighting of both; where a lost stay may have shown the other before,
+    what is known is no more than a coin's toss.
     """
     either = one.ever * other.ever
     if either <= 0:
@@ -61,14 +68,12 @@ def how_often(seen: Sightings) -> tuple[int, float]:
     """On how many stays it was seen, and the probability of just that number."""
     if not len(seen.shows):
         return 0, float(np.exp(-seen.missing))
-    order = np.argsort(seen.stays, kind="stable")
-    begins = np.flatnonzero(np.diff(seen.stays[order], prepend=-1))
-    each = 1 - np.multiply.reduceat(1 - seen.shows[order], begins)
+    each = seen.by_stay()
     counts = np.ones(1)
     for chance in each[each > 1e-6]:  # the distribution of a sum of independent ones and zeros
         counts = np.convolve(counts, [1 - chance, chance])
     best = int(counts.argmax())
-    return best, float(counts[best] * np.exp(-float(each.mean()) * _stays_missing(seen)))
+    return best, float(counts[best] * np.exp(-seen.rate * seen.missing))
 
 
 def last_at(seen: Sightings) -> tuple[int, float]:
@@ -86,8 +91,3 @@ def _ahead(one: Sightings, other: Sightings) -> float:
     later = np.maximum(unseen - np.prod(1 - other.shows), 0)  # and is seen after it
     certain = one.first_at() * later
     return float((certain * (0.5 + 0.5 * np.exp(-other.rate * one.before))).sum())
-
-
-def _stays_missing(seen: Sightings) -> float:
-    """Stays of which nothing is left, as far as numbers of stays tell."""
-    return float(max(int(seen.stays.max()) + 1 - len(np.unique(seen.stays)), 0))

@@ -20,7 +20,10 @@ from embodied_mem.episodes.coding import BLOCKS, WIDTH, FloatArray, IntArray, pl
 from embodied_mem.episodes.shape import FLAT, ReaderShape
 from embodied_mem.errors import BadInputError, NotFoundError
 
-_SEEN = 1e-6  # attention below which a memory is left out of the sum of values
+_FAR = 25.0  # below the highest logit, from which a memory is left out: all of these together weigh less than 1e-5
+_SEEN = 1e-6  # attention below which a memory is left out of such a sum
+_FEW = 4096  # memories whose logits are worked out again in double precision
+Doubles = NDArray[np.float64]
 
 
 class Memories(Protocol):
@@ -51,7 +54,9 @@ class Reading:
 
     def __init__(self, shape: ReaderShape, weights: Mapping[str, NDArray[Any]]) -> None:
         self.shape = shape
-        self.weights = w = files.arrays(weights, _sizes(shape))
+        self.weights = files.arrays(weights, _sizes(shape))
+        w = {name: value.astype(np.float64) for name, value in self.weights.items()}  # a question's own work is little
+        self._head, self._kinds = w["head"], w["kind"]
         self._layers = [
             (
                 w[f"layers.{i}.query"] @ w[f"layers.{i}.key"].T, w[f"layers.{i}.query"] @ w[f"layers.{i}.chunk"].T,
@@ -73,42 +78,41 @@ class Reading:
         if not len(memories.tokens):
             raise NotFoundError("Memory is empty: there is nothing to read yet.")
         flat = self.shape.reads == FLAT or kind in self.shape.flat_kinds
-        stream = asked + self.weights["kind"][kind]
-        rows, attention, looked = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32), 0
+        stream = asked + self._kinds[kind]
+        rows, attention, looked = np.zeros(0, dtype=np.int64), np.zeros(0), 0
         for fine, coarse, value, into, bias, back in self._layers:
             if flat:
-                attention = _softmax(memories.tokens @ (stream @ fine))
-                rows, looked = np.flatnonzero(attention > _SEEN), len(attention)
-                attention, tokens = attention[rows], memories.tokens[rows]
+                rows, tokens, attention = _every(stream @ fine, memories.tokens)
+                looked = len(memories.tokens)
             else:
                 rows, tokens, attention = self._coarse_to_fine(stream @ coarse, stream @ fine, memories)
                 looked = len(rows)
             stream = stream + (attention @ tokens) @ value
             stream = stream + _gelu(stream @ into + bias) @ back
-        return Read(np.asarray(stream @ self.weights["head"], dtype=np.float32), rows, attention, looked)
+        return Read(np.asarray(stream @ self._head, dtype=np.float32), rows, attention.astype(np.float32), looked)
 
-    def choose(self, read: Read, *, codes: FloatArray | None = None, cells: NDArray[Any] | None = None) -> FloatArray:
+    def choose(self, read: Read, *, codes: FloatArray | None = None, cells: NDArray[Any] | None = None) -> Doubles:
         """(n,) probabilities of the codes (n, CODE) or else the places at these cells (n, 2) to be the answer."""
         if codes is not None:
             return _softmax(codes @ read.answer[BLOCKS["code"]] * float(self.weights["code_scale"]))
         assert cells is not None
         return _softmax(place_code(cells) @ read.answer[BLOCKS["place"]] * float(self.weights["place_scale"]))
 
-    def _coarse_to_fine(
-        self, coarse: FloatArray, fine: FloatArray, memories: Memories
-    ) -> tuple[IntArray, FloatArray, FloatArray]:
+    def _coarse_to_fine(self, coarse: Doubles, fine: Doubles, memories: Memories) -> tuple[IntArray, Doubles, Doubles]:
         numbers, means = memories.chunks
-        logits = means @ coarse
+        logits = means.astype(np.float64) @ coarse
         count = min(self.shape.top, len(logits))
         best = np.argpartition(-logits, count - 1)[:count]
-        shares = _softmax(logits[best])
+        shares = _softmax(np.asarray(logits[best], dtype=np.float64))
         parts = [memories.members(int(chunk)) for chunk in numbers[best]]
         rows = np.concatenate(parts)
-        tokens = memories.tokens[rows]
+        tokens = memories.tokens[rows].astype(np.float64)
         inside = tokens @ fine
         ends = np.cumsum([len(part) for part in parts])
         pieces = np.split(inside, ends[:-1])
-        attention = np.concatenate([share * _softmax(piece) for share, piece in zip(shares, pieces, strict=True)])
+        attention = np.concatenate(
+            [share * _softmax(np.asarray(piece, dtype=np.float64)) for share, piece in zip(shares, pieces, strict=True)]
+        )
         return rows, tokens, attention
 
 
@@ -131,10 +135,25 @@ def _sizes(shape: ReaderShape) -> dict[str, tuple[int, ...]]:
     return sizes
 
 
-def _softmax(logits: FloatArray) -> FloatArray:
+def _every(query: Doubles, tokens: FloatArray) -> tuple[IntArray, Doubles, Doubles]:
+    """Rows that a flat read attends to, their tokens, and the attention.
+
+    In single precision first; in double where few matter. Where many do, each matters little.
+    """
+    rough = tokens @ query.astype(np.float32)
+    rows = np.flatnonzero(rough > rough.max() - _FAR)
+    if len(rows) <= _FEW:
+        chosen = tokens[rows].astype(np.float64)
+        return rows, chosen, _softmax(np.asarray(chosen @ query, dtype=np.float64))
+    attention = _softmax(rough.astype(np.float64))
+    rows = np.flatnonzero(attention > _SEEN)
+    return rows, tokens[rows].astype(np.float64), attention[rows]
+
+
+def _softmax(logits: Doubles) -> Doubles:
     found = np.exp(logits - logits.max())
-    return np.asarray(found / found.sum(), dtype=np.float32)
+    return np.asarray(found / found.sum())
 
 
-def _gelu(x: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), dtype=np.float32)
+def _gelu(x: Doubles) -> Doubles:
+    return np.asarray(0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))))

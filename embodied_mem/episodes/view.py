@@ -227,11 +227,13 @@ class EpisodeView:
             steps = self.memory.steps
             steps = steps[self._maps_of(steps) == self._map_code(map_id)]
             seqs = self._seqs.data[steps]
-            came = np.cumsum(self._life.maps.data[self._places.data] == self._map_code(map_id))
-            before = came[steps] - 1 - np.arange(len(steps))
-            missing = int(came[-1]) - len(steps) if len(came) else 0
+            own = self._life.maps.data[self._places.data] == self._map_code(map_id)
+            every, began = np.unique(self._stays.data[own], return_index=True)
+            stays = self._stays.data[steps]
+            lost = np.sort(np.flatnonzero(own)[began[~np.isin(every, stays)]])  # the step at which each began
+            before = np.searchsorted(lost, steps)
             chances = np.array([shows.get(seq, 0.0) for seq in seqs.tolist()])
-            return Sightings(chances, before, missing, self._stays.data[steps]), seqs.copy(), self._stamps.data[steps]
+            return Sightings(chances, before, len(lost), stays), seqs.copy(), self._stamps.data[steps]
 
     # --- inside --------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def _sightings(view: EpisodeView, memory: RecordView, thing: str, query: Query):
 
 
 def _unsure(sure: float, seen: Sightings) -> str:
-    lost = f"; {seen.missing} moments were forgotten, for want of room" if seen.missing else ""
+    lost = f"; {seen.missing} stays were forgotten, for want of room" if seen.missing else ""
     return f"Not found: it would be right with probability {sure:.2f} only{lost}."
 
 

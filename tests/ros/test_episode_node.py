@@ -26,7 +26,7 @@ Kind = RecallEpisode.Request
 
 @dataclass
 class Robot:
-    """A robot that went to and fro between (0, 0) and (10, 0) three times, and saw a mug, then a cup, then a mug."""
+    """A robot that went to and fro between (0, 0) and (10, 0) three times, and saw a mug, then a chair, then a mug."""
 
     graph: Graph
     client: MemoryClient
@@ -45,7 +45,7 @@ def robot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Robot]:
         graph.up(RecordNode, {"memory": str(tmp_path_factory.mktemp("memory")), **SMALL})
         graph.up(EpisodeNode, {"poll": 0.2, **SMALL})
         client, seqs = graph.client(), []
-        for visit, label in enumerate(["mug", "cup", "mug", "cup", "mug", "plate"]):
+        for visit, label in enumerate(["mug", "chair", "mug", "chair", "mug", "plate"]):
             x = 10.0 * (visit % 2)
             for look in range(2):
                 found = things((label,), [[x, 1.0, 1.0]])
@@ -58,7 +58,7 @@ def test_what_happened_at_a_place_some_visits_ago(robot: Robot) -> None:
     assert told.found and {item.seq for item in told.evidence} == set(robot.seqs[6:8])
     assert len(told.weights) == len(told.surprise) == len(told.evidence)
     assert 0.6 <= told.probability <= 1.0001 and abs(sum(told.weights) - told.probability) < 1e-4
-    assert "cup" in told.sentence and told.map_id == "default" and told.frame_id == "map"
+    assert "chair" in told.sentence and told.map_id == "default" and told.frame_id == "map"
     assert told.retained == told.seen == 12 and told.watermark >= robot.client.wrote
     again = robot.recall(Kind.HAPPENED, place=told.place)
     assert {item.seq for item in again.evidence} == set(robot.seqs[10:12])
@@ -67,8 +67,8 @@ def test_what_happened_at_a_place_some_visits_ago(robot: Robot) -> None:
 def test_times_neighbours_and_order(robot: Robot) -> None:
     assert len(robot.recall(Kind.DURING, when="last 5 min", k=50).evidence) == 12
     assert [item.seq for item in robot.recall(Kind.AROUND, record=robot.seqs[3], steps=1).evidence] == robot.seqs[2:5]
-    first = robot.recall(Kind.FIRST, things=["plate", "cup"])
-    assert first.found and first.sentence.startswith("The cup came first") and first.evidence[0].seq == robot.seqs[2]
+    first = robot.recall(Kind.FIRST, things=["plate", "chair"])
+    assert first.found and first.sentence.startswith("The chair came first") and first.evidence[0].seq == robot.seqs[2]
     assert robot.recall(Kind.HOW_OFTEN, things=["mug"]).count == 3
     assert robot.recall(Kind.LAST, things=["mug"]).evidence[0].seq == robot.seqs[9]
     assert not robot.recall(Kind.LAST, things=["zebra"]).found
