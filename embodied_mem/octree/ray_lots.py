@@ -263,6 +263,6 @@ def _walk(lot: Lot, bench: _Bench, going: int, arrived: int, resolution: float, 
     return going
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _place_of(x: Number, y: Number, z: Number) -> Number:
     return ((x & 3) + _BIAS) | (((y & 3) + _BIAS) << 6) | (((z & 3) + _BIAS) << 12)

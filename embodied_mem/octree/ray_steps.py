@@ -33,7 +33,7 @@ class Ray(NamedTuple):
     start: Any
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def leaves(cell: Number, shift: int, step: int, origin: float, inverse: float, resolution: float) -> float:
     """How far along the ray the border lies at which it leaves a voxel (shift 0) or a block (2), on one axis."""
     border = (cell + (1 if step > 0 else 0)) << shift
@@ -41,14 +41,14 @@ def leaves(cell: Number, shift: int, step: int, origin: float, inverse: float, r
     return crossing if step != 0 else np.inf
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def first_axis(tx: float, ty: float, tz: float) -> tuple[int, int]:
     """Whether (1 or 0) the border on x is crossed first, and whether that on y is; else that on z is."""
     x_before_y = tx < ty
     return int(x_before_y & (tx < tz)), int((ty < tz) & (not x_before_y))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def enter(ray: Ray, bx: Number, by: Number, bz: Number, resolution: float, t: float, entry: int) -> Any:
     """The voxel in which a ray comes to a block at `t`, across the axis `entry` (0, 1, 2, or STARTED)."""
     (ox, oy, oz), (dx, dy, dz), (ix, iy, iz), (sx, sy, sz), (x, y, z) = ray
@@ -59,7 +59,7 @@ def enter(ray: Ray, bx: Number, by: Number, bz: Number, resolution: float, t: fl
     return x, y, z
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def walk_to(ray: Ray, stop: Word, x: Number, y: Number, z: Number, t: float, resolution: float) -> Any:
     """From a voxel of a block, entered at `t`, to the first voxel of the set `stop` in that block: when it is entered,
     -1 when the ray leaves the block before; and where the ray is then."""
@@ -79,7 +79,7 @@ def walk_to(ray: Ray, stop: Word, x: Number, y: Number, z: Number, t: float, res
     return at, x, y, z
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def is_past(extent: NDArray[np.int64], bx: Number, by: Number, bz: Number, sx: int, sy: int, sz: int) -> bool:
     """Whether a ray that is in this block has left all there is behind."""
     x = (sx >= 0 and bx > extent[1, 0]) or (sx <= 0 and bx < extent[0, 0])
@@ -87,20 +87,20 @@ def is_past(extent: NDArray[np.int64], bx: Number, by: Number, bz: Number, sx: i
     return x or y or (sz >= 0 and bz > extent[1, 2]) or (sz <= 0 and bz < extent[0, 2])
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def counts_before(x: Number, y: Number, z: Number, goal: Any, steps: Any) -> bool:
     """Whether a voxel lies before `goal` on a ray with these signs; where there is no goal (-1), always."""
     beyond = (x - goal[0]) * steps[0] > 0 or (y - goal[1]) * steps[1] > 0 or (z - goal[2]) * steps[2] > 0
     return goal[0] < 0 or not (beyond or (x == goal[0] and y == goal[1] and z == goal[2]))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _near(block: Number, step: int) -> Any:
     """The voxel on an axis in which a ray comes into a block."""
     return block << 2 if step > 0 else (block << 2) | 3
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _entered(
     block: Number,
     start: Number,
