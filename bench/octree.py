@@ -1,10 +1,10 @@
 """The octree beside C++ OctoMap (Debian's liboctomap-dev) and Open3D: 200 scans of 60,000 points, CPU time of a thread.
 
 Scans come from bench/octree_stream.py: rooms along a corridor, and a street. OctoMap runs in a process of its own and
-is asked turn by turn; a turn is ten scans, since what the other process leaves in the caches is nobody's cost. Its insert is taken in the faster of two forms: point by point, or each
-voxel once; its carving is insertPointCloud, discretised, which is the faster one and the one that we equal voxel by
-voxel. Bonxai's core stands beside it where BONXAI_INCLUDE names its headers. Pictures of real maps are written to
-runs/octree.
+is asked turn by turn; a turn is ten scans, since what the other process leaves in the caches is nobody's cost. Its
+insert is taken in the faster of two forms: point by point, or each voxel once; its carving is insertPointCloud,
+discretised, which is the faster one and the one that we equal voxel by voxel. Bonxai's core stands beside it where
+BONXAI_INCLUDE names its headers. Pictures of real maps are written to runs/octree.
 """
 
 from __future__ import annotations
