@@ -94,9 +94,11 @@ class Reading:
     def choose(self, read: Read, *, codes: FloatArray | None = None, cells: NDArray[Any] | None = None) -> Doubles:
         """(n,) probabilities of the codes (n, CODE) or else the places at these cells (n, 2) to be the answer."""
         if codes is not None:
-            return _softmax(codes @ read.answer[BLOCKS["code"]] * float(self.weights["code_scale"]))
+            logits: Doubles = codes.astype(np.float64) @ read.answer[BLOCKS["code"]]
+            return _softmax(logits * float(self.weights["code_scale"]))
         assert cells is not None
-        return _softmax(place_code(cells) @ read.answer[BLOCKS["place"]] * float(self.weights["place_scale"]))
+        logits = place_code(cells).astype(np.float64) @ read.answer[BLOCKS["place"]]
+        return _softmax(logits * float(self.weights["place_scale"]))
 
     def _coarse_to_fine(self, coarse: Doubles, fine: Doubles, memories: Memories) -> tuple[IntArray, Doubles, Doubles]:
         numbers, means = memories.chunks
