@@ -137,7 +137,7 @@ class DirectBackend:
         return {"seq": seq, "command_seq": self.memory.correct(seq, **changes)}
 
     def change_things(self, action: str, detections: tuple[str, ...]) -> Shape:
-        from embodied_mem.objects.histories import detection
+        from embodied_mem.objects.naming import detection
         from embodied_mem.records.commands import PartThings, UniteThings
 
         kind = UniteThings if action == "unite" else PartThings

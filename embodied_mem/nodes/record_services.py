@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from embodied_mem_msgs.srv import ChangeObjects, Correct, Forget, GetRecords, ReAnchor, Remember, SetMap, Undo
 
 from embodied_mem.errors import BadInputError, UnavailableError
-from embodied_mem.nodes.conversions import commanding, objects, observations, packed, queries
+from embodied_mem.nodes.conversions import commanding, observations, packed, queries
 from embodied_mem.nodes.recording import Job
 from embodied_mem.records.query import Query
 
@@ -76,7 +76,7 @@ class RecordServices:
         return self._memory.get(seq).observation.stamp_ns
 
     async def _change_objects(self, request: Any, response: Any) -> None:
-        told = objects.told_of(request)
+        told = commanding.told_of(request)
         response.command_seq = await self._in_order(lambda: self._memory.change_things(told))
 
     async def _undo(self, request: Any, response: Any) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from embodied_mem.errors import BadInputError, NotFoundError
+from embodied_mem.errors import NotFoundError
 from embodied_mem.objects.locate import PRESENT, Located
 from embodied_mem.objects.things import Thing
-from embodied_mem.objects.ties import Anchor
 from embodied_mem.objects.view import ObjectView
 
 
@@ -46,17 +45,6 @@ def history(
     if not mine:
         raise NotFoundError(f"No thing has the id {id_!r}: ids change when memory does, so list the things anew.")
     return mine
-
-
-def detection(word: str) -> Anchor:
-    """ "12.3" -> record 12, its detection 3. Raises BadInputError."""
-    record, dot, place = word.partition(".")
-    if not (dot and record.isdecimal() and place.isdecimal() and int(record) > 0):
-        raise BadInputError(
-            f"{word!r} names no detection: write the record's number, a point and the place among its detections, "
-            "from 0, such as 12.0; the id of a thing is one of its detections."
-        )
-    return int(record), int(place)
 
 
 def _back(thing: Thing) -> list[Thing]:

@@ -15,7 +15,10 @@ from embodied_mem.nodes.conversions.basics import (
     stamp_to_ns,
     transform_matrix,
 )
+from embodied_mem.objects.naming import detection
+from embodied_mem.records.commands import PartThings, UniteThings
 
+_TOLD: dict[str, type[UniteThings] | type[PartThings]] = {"unite": UniteThings, "part": PartThings}
 _CORRECTABLE = ("caption", "pose", "labels")
 
 
@@ -37,6 +40,13 @@ def changes_of(request: Any) -> dict[str, Any]:
     if "labels" in request.fields:
         changes["labels"] = tuple(request.labels)
     return changes
+
+
+def told_of(request: Any) -> UniteThings | PartThings:
+    """A ChangeObjects request -> a command. Raises BadInputError."""
+    if request.action not in _TOLD:
+        raise BadInputError(f"ChangeObjects' action is {request.action!r}: it is {' or '.join(sorted(_TOLD))}.")
+    return _TOLD[request.action](tuple(detection(word) for word in request.detections))
 
 
 def map_of(request: Any) -> dict[str, Any]:

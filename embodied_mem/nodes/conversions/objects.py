@@ -1,4 +1,4 @@
-"""Things -> messages and markers; what people say of detections -> commands."""
+"""Things -> messages and markers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from typing import Any
 
 import numpy as np
 from embodied_mem_msgs.msg import ObjectState, ObjectStates
-from embodied_mem_msgs.srv import ChangeObjects
 from geometry_msgs.msg import PoseWithCovariance
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from embodied_mem.errors import BadInputError
 from embodied_mem.nodes.conversions.basics import extent, make_pose, ns_to_stamp, typed_array
 from embodied_mem.nodes.conversions.markers import MOST, marker_text, markers_cleared
-from embodied_mem.objects.histories import Known, detection
-from embodied_mem.records.commands import PartThings, UniteThings
+from embodied_mem.objects.histories import Known
 
 _UPRIGHT = (0.0, 0.0, 0.0, 1.0)
-_TOLD: dict[str, type[UniteThings] | type[PartThings]] = {
-    ChangeObjects.Request.UNITE: UniteThings,
-    ChangeObjects.Request.PART: PartThings,
-}
 # By state: what is there is green, what was moved blue, shut in violet; what may have left is yellow, gone is grey.
 _COLORS = {
     "observed": (0.2, 0.8, 0.3), "moved": (0.2, 0.5, 1.0), "inside": (0.7, 0.4, 0.9), "stale": (0.95, 0.8, 0.2),
@@ -92,10 +85,3 @@ def detections_msg(things: Iterable[Known], frame: str, now_ns: int) -> Any:
             vision.Detection3D(header=message.header, id=thing.id, bbox=box, results=[hypothesis])
         )
     return message
-
-
-def told_of(request: Any) -> UniteThings | PartThings:
-    """A ChangeObjects request -> a command. Raises BadInputError."""
-    if request.action not in _TOLD:
-        raise BadInputError(f"ChangeObjects' action is {request.action!r}: it is {' or '.join(sorted(_TOLD))}.")
-    return _TOLD[request.action](tuple(detection(word) for word in request.detections))
