@@ -12,7 +12,7 @@ class PlannerSettings:
     """Parameters of `planner`."""
 
     places: str = parameter("", "Path of the place book (JSON): rooms, doors, and what things can be on or in.")
-    things: tuple[str, ...] = parameter((), "Names of things that instructions may use, besides those in memory.")
+    things: str = parameter("", "Names of things that instructions may use besides those in memory: mug, toy car.")
     tick: float = parameter(0.1, "Seconds from one look at the world to the next.", above=0.0, high=5.0)
     fresh: float = parameter(15.0, "Seconds for which what was seen counts as seen now.", above=0.0)
     sure: float = parameter(0.8, "Probability from which a thing's place is taken for known.", above=0.5, high=1.0)

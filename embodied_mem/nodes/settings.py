@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from embodied_mem.nodes.parameters import parameter
+from embodied_mem.nodes.planner_settings import ControllerSettings, PlannerSettings
 
 EMBEDDERS = ("auto", "minilm", "hashing", "minilm-int8", "minilm-fp6", "minilm-int4", "minilm-int3")
 MAP_FRAMES = ("map", "odom", "world")
@@ -301,6 +302,8 @@ SETTINGS: dict[str, type] = {
     "forest": ForestSettings,
     "episode": EpisodeSettings,
     "inference": InferenceSettings,
+    "planner": PlannerSettings,
+    "controller": ControllerSettings,
     "sim": SimSettings,
     "manager": ManagerSettings,
     "stack": StackSettings,

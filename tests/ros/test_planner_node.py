@@ -44,7 +44,7 @@ class House:
 
     def start_planner(self) -> Any:
         settings = {"places": str(self.folder / "places.json"), "tick": 0.03, "poll": 0.2, "gone": 2.0}
-        return self.graph.up(PlannerNode, {**settings, "things": sorted(self.controller.world.items)})
+        return self.graph.up(PlannerNode, {**settings, "things": ", ".join(sorted(self.controller.world.items))})
 
     @property
     def world(self) -> Any:
