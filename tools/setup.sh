@@ -34,7 +34,7 @@ stamp_of() {
     python) echo "$where" ;;
     msgs) echo "$where $(hash_of "${MSGS[@]}" constraints.txt)" ;;
     packages) echo "$where $(hash_of "${REQUIREMENTS[@]}") $EXTRAS $(echo */__init__.py)" ;;
-    kernels) echo "$where $(hash_of embodied_mem/octree)" ;;
+    kernels) echo "$where $(hash_of $(grep -l njit embodied_mem/*/*.py))" ;;
     # Of launch/ and config/ only the names matter: the files are linked, not copied.
     layout) echo "$where $(hash_of "${LAYOUT[@]}") $(find launch config -type f 2>/dev/null | LC_ALL=C sort | sha256sum)" ;;
   esac
@@ -180,5 +180,5 @@ stamp_of python >"$STATE/python"
 is_current msgs || step msgs "building the ROS interfaces (the longest step: one to five minutes)" install_interfaces
 is_current packages || step packages "installing packages" install_all
 is_current layout || step layout "linking launch files, parameters and nodes" "$PY" tools/link_data.py
-is_current kernels || step kernels "compiling the octree" "$PY" -m embodied_mem.octree.warm
+is_current kernels || step kernels "compiling what is computed often" "$PY" -m embodied_mem.nodes.warming
 echo "setup: $VENV is ready"

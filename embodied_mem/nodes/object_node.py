@@ -30,6 +30,7 @@ from embodied_mem.nodes.object_view import ThingsView, make_objects
 from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.settings import ObjectSettings
 from embodied_mem.nodes.spin import run
+from embodied_mem.nodes.warming import warm_memory, warm_objects
 from embodied_mem.nodes.worker import Worker
 from embodied_mem.objects.histories import Known, histories, history
 from embodied_mem.objects.locate import PRESENT
@@ -52,6 +53,8 @@ class ObjectNode(MemoryNode):
 
     def configure(self) -> None:
         p: ObjectSettings = self.parameters
+        warm_memory()
+        warm_objects()
         self._shown: tuple[Any, ...] = ()
         self._patience = Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
         self._thinker = Worker("objects", _run_all, capacity=p.queue, on_error=lambda e: self.fault("folding", e))

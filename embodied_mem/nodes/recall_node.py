@@ -31,7 +31,7 @@ from embodied_mem.nodes.log_reader import LogReader, Patience, late
 from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.settings import RecallSettings
 from embodied_mem.nodes.spin import run
-from embodied_mem.nodes.warming import warm_memory
+from embodied_mem.nodes.warming import warm_memory, warm_objects
 from embodied_mem.nodes.worker import Worker
 from embodied_mem.recall.forests import Forests
 from embodied_mem.recall.objects import Objects
@@ -66,6 +66,7 @@ class RecallNode(MemoryNode):
     def configure(self) -> None:
         p: RecallSettings = self.parameters
         warm_memory()
+        warm_objects()
         self._answers = self.publish_to(AnswerStamped, "answers", qos.ANSWERS)
         self._markers = self.publish_to(MarkerArray, "~/markers", qos.MARKERS)
         if self._memory is None:

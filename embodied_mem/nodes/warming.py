@@ -1,4 +1,8 @@
-"""Kernels are compiled while a node is configured: later, requests would wait for that, and the manager for a beat."""
+"""Kernels are compiled while a node is configured: later, requests would wait for that, and the manager for a beat.
+
+`python -m embodied_mem.nodes.warming` compiles them all, as `make setup` does: nodes that start together would each
+compile the same ones.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,11 @@ from contextlib import suppress
 
 import numpy as np
 
+from embodied_mem.episodes.warm import warm_episodes
 from embodied_mem.errors import NotFoundError
+from embodied_mem.forest import warm as forest
 from embodied_mem.instructions import guide
+from embodied_mem.objects import warm as objects
 from embodied_mem.octree import warm as octree
 from embodied_mem.recall import going
 from embodied_mem.records import warm as records
@@ -18,8 +25,13 @@ from embodied_mem.topology.routes import ToPosition
 
 
 def warm_memory() -> None:
-    """What record and recall use. A second where everything was compiled before, else a minute."""
+    """What record uses. A second where everything was compiled before, else a minute."""
     records.warm().close()
+
+
+def warm_objects() -> None:
+    """What recall and object use."""
+    objects.warm()
 
 
 def warm_space() -> None:
@@ -41,3 +53,13 @@ def warm_space() -> None:
 def warm_tokens() -> None:
     """What spatial uses where it keeps tokens."""
     tokens.warm()
+
+
+def main() -> None:
+    """Everything that any node uses."""
+    for warm in (warm_memory, warm_objects, warm_space, forest.warm, warm_tokens, warm_episodes):
+        warm()
+
+
+if __name__ == "__main__":
+    main()

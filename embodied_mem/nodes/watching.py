@@ -10,6 +10,7 @@ from embodied_mem.nodes.heartbeat import Heartbeat
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 30.0
 _SETTLING_S = 0.5
 _LOST_S = 2.0
+_ATTENTIVE_S = 1.0
 
 
 class Action(Enum):
@@ -48,7 +49,8 @@ class Watch:
     A node that comes back as a new process is brought up again by itself, the others go on. A node that is silent
     for `heartbeat_timeout` and of this `host` is to be killed; while it carries out a transition, it may be silent.
     It *is* silent then: one that goes on saying where it was has not got the request (a request to a process that has
-    just started can be lost), so it is asked again.
+    just started can be lost), so it is asked again. Silence counts only while somebody listens: a manager that did not
+    run for a while has the heartbeats of that time still before it.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Watch:
         self.nodes = {name: Watched(name) for name in names}
         self._host = host
         self._heartbeat_timeout, self._transition_timeout = heartbeat_timeout, transition_timeout
+        self._looked: float | None = None  # when next_actions was called last
 
     @property
     def all_active(self) -> bool:
@@ -79,6 +82,11 @@ class Watch:
 
     def next_actions(self, now: float) -> list[tuple[Watched, Action]]:
         """What to do now; each is also noted as begun."""
+        missed = 0.0 if self._looked is None else now - self._looked
+        self._looked = now
+        if missed > _ATTENTIVE_S:
+            for node in self.nodes.values():
+                node.heard = min(node.heard + missed, now)
         actions = []
         ready = True  # are all before it active?
         for node in self.nodes.values():

@@ -81,8 +81,17 @@ def test_a_node_may_be_silent_while_it_configures() -> None:
     made = watch("a")
     made.heard(beat("a", "unconfigured"), 0.0)
     assert todo(made, 0.0) == [("a", Action.CONFIGURE)]
-    assert todo(made, 59.0) == []
-    assert todo(made, 61.0) == [("a", Action.KILL)]
+    assert all(todo(made, now) == [] for now in range(1, 60))
+    assert todo(made, 60.5) == [("a", Action.KILL)]
+
+
+def test_silence_does_not_count_while_nobody_listened() -> None:
+    """The heartbeats of a time in which the manager did not run are still before it, and come in after its timer."""
+    made = watch("a")
+    made.heard(beat("a", "active"), 0.0)
+    assert todo(made, 0.1) == [] and todo(made, 20.0) == []
+    assert all(todo(made, 20.0 + later) == [] for later in (1.0, 2.0, 3.0, 4.0))
+    assert todo(made, 25.0) == [("a", Action.KILL)]
 
 
 def test_a_restarted_node_is_brought_up_while_the_others_go_on() -> None:
