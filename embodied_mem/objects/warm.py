@@ -40,12 +40,10 @@ def _frame(number: int) -> Observation:
         np.array([[0.1, 0.1, 0.1], [0.5, 0.5, 0.9]]), np.zeros(2),
     )  # fmt: skip
     if number % 5 == 4:
-        seen = Detections(("chair",), *(column[1:] for column in (seen.scores, seen.centers, seen.sizes, seen.yaws)))
+        seen = Detections(("chair",), seen.scores[1:], seen.centers[1:], seen.sizes[1:], seen.yaws[1:])
     depth = np.full((12, 16), 3500, dtype=np.uint16)
     position = np.array([0.1 * (number % 7), 0.05 * (number % 11), 1.2])
-    return Observation(
-        number * _SECOND, position, upright, detections=seen, view=replace(_VIEW, depth=depth)
-    )  # fmt: skip
+    return Observation(number * _SECOND, position, upright, detections=seen, view=replace(_VIEW, depth=depth))
 
 
 if __name__ == "__main__":
