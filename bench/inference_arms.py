@@ -109,7 +109,7 @@ class OpenVinoEncoder:
         torch = _torch()
         modules = TorchModules(source)
 
-        class Module(torch.nn.Module):
+        class Module(torch.nn.Module):  # type: ignore[name-defined]
             def __init__(self) -> None:
                 super().__init__()
                 self.linears = modules.linears

@@ -28,6 +28,9 @@ class CachedEmbedder:
         self._capacity = capacity
         self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
+        # Of a variant in few bits; see `comparable`.
+        self.source = str(getattr(embedder, "source", ""))
+        self.cosine = float(getattr(embedder, "cosine", -1.0))
 
     @property
     def name(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embodied_mem.errors import ModelMismatchError, NotFoundError, UnavailableError
-from embodied_mem.inference.protocols import Embedder
+from embodied_mem.inference.protocols import Embedder, comparable
 from embodied_mem.records.blocks import as_corrected
 from embodied_mem.records.commands import Correct
 from embodied_mem.records.entry import Entry
@@ -103,7 +103,7 @@ class RecordView:
             hits=hits,
             reason="" if hits else self._reason(query, matches, min_score),
             explanation=matches.explanation,
-            model=self.index.model if vector is not None else "",
+            model=self._models(query) if vector is not None else "",
             watermark=self.watermark,
         )
 
@@ -140,7 +140,7 @@ class RecordView:
             raise UnavailableError(
                 "No embedder is configured, so words cannot be compared: query by vector, labels, place or time."
             )
-        if self.index.model and self.index.model != self.embedder.name:
+        if self.index.model and not comparable(self.embedder, self.index.model):
             raise ModelMismatchError(
                 f"This memory's vectors were made by {self.index.model!r}, the embedder is {self.embedder.name!r}: "
                 "configure the former, or migrate with `embodied-mem reembed`."
@@ -184,6 +184,13 @@ class RecordView:
             )
         vector = np.asarray(query.vector, dtype=np.float64)
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+    def _models(self, query: Query) -> str:
+        """The model of the vectors, and of the query's where that is a variant of it."""
+        asked = self.embedder.name if self.embedder is not None and query.text is not None else self.index.model
+        if not self.index.model or asked == self.index.model:
+            return asked
+        return f"{self.index.model}, asked by {asked}"
 
     def _reason(self, query: Query, matches: Matches, min_score: float) -> str:
         if not self.watermark:
