@@ -175,9 +175,9 @@ class PlannerNode(MemoryNode):
                 self._tasks.current = None
             p: PlannerSettings = self.parameters
             known = view.knowledge
-            named = [name.strip() for name in p.things.split(",") if name.strip()]
+            words = [name.strip() for name in p.things.split(",") if name.strip()]
             self.planner = System2(
-                known, self._hands, self._write, things=lambda: tuple(dict.fromkeys((*named, *view.things))),
+                known, self._hands, self._write, things=lambda: tuple(dict.fromkeys((*words, *view.things))),
                 clock=self.now_ns, solver=self._solver, settings=Settings(p.replans, p.steps),
                 pricing=Pricing(known.book, known.experience, PlaceWays(view.places.router)),
                 think=lambda call: self._pool.submit(call),

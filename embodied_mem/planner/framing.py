@@ -120,7 +120,7 @@ def frame(
             unsure.add(fact("seen", thing))
         if judged.holds is not True:
             assumed.append((item, p))
-    if held and not any(f.arguments[:1] == (held,) for f in goal if f.name in ("on", "in")):
+    if held:  # it may have to be put down to free the hand
         scope.add(_nearest_surface(spot, here, pricing))
     states, doors, more = _states(goal, scope, known)
     state |= states

@@ -27,9 +27,9 @@ def made(goal: str, things: dict[str, str], shut: tuple[str, ...] = ("fridge", "
     for thing, where in things.items():
         relation, place = where.split(" ", 1)
         state |= {fact(relation, thing, place), fact("located", thing)}
-    for place in flat.places:
-        if place.container:
-            state.add(fact("shut" if place.name in shut else "open", place.name))
+    for box in flat.places:
+        if box.container:
+            state.add(fact("shut" if box.name in shut else "open", box.name))
     for door in flat.doors:
         state.add(fact("door_shut" if door.name in shut else "door_open", door.name))
     prices: dict[str, float] = {}
