@@ -17,6 +17,7 @@ from embodied_mem.nodes.conversions import places
 from embodied_mem.nodes.conversions.basics import make_pose, ns_to_stamp, point
 from embodied_mem.nodes.spatial_requests import evidence_of, start_of, view_of
 from embodied_mem.recall import going
+from embodied_mem.recall.objects import Objects
 from embodied_mem.records.query import Query
 from embodied_mem.topology.free_paths import FreePath
 from embodied_mem.topology.goal_near import NearSettings, Target
@@ -37,7 +38,7 @@ class RouteServices:
     """What there is no way to is an answer (`found` is false, with the reason), and no error."""
 
     def __init__(self, node: SpatialNode) -> None:
-        self._node = node
+        self._node, self._objects = node, Objects()
         node.serve(PlanRoute, "plan_route", self._plan_route)
         node.serve(GoalNear, "goal_near", self._goal_near)
         node.serve(FollowInstruction, "follow_instruction", self._follow_instruction)
@@ -93,7 +94,7 @@ class RouteServices:
 
         def find() -> tuple[going.Sought, going.Going]:
             if chosen == "label":
-                sought = going.thing(view, request.label.strip().lower(), map_id)
+                sought = going.thing(view, request.label.strip().lower(), map_id, self._objects)
             elif position is not None:
                 sought = going.Sought(Target.at(position), "It is the point that was given.")
             else:
