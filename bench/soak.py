@@ -4,7 +4,8 @@ The robot (bench/soak_camera.py) never stands still, so every frame is a record 
 are kept as the defaults say. Once a second another process asks a query, every ten seconds also where a thing is.
 Shown: frames lost, CPU and resident memory of each node, and whether it grows by more than what memory holds. What
 memory holds grows with the records, as it must; so the nodes are started again at the end on the same log, and a
-process that ran for an hour may not be much larger than one that has just read what it wrote.
+process that ran for an hour may not be much larger than one that has just read what it wrote and answered each of the
+questions once (what it computes with is loaded then).
 
 Partial figures go to runs/soak.json every minute.
 """
@@ -168,12 +169,14 @@ def soak(size: Size, folder: Path, progress: Path) -> dict[str, Any]:
         questions.close()
         witness.close()
         restarts = {node: starts - 1 for node in (*NODES, "manager") if (starts := supervisor.status(node).starts) > 1}
+        words = {node: supervisor.tail(node, 5) for node in (*restarts, *(["manager"] if restarts else []))}
         final = {node: resident_mb(supervisor.pid_of(node))[0] for node in NODES}
         if camera.returncode:
             raise SystemExit(f"The camera ended with code {camera.returncode}.")
     return {
         "samples": samples, "sent": sent, "lost": [stamp for stamp in sent if stamp not in witness.at],
         "told": witness.losses(), "questions": questions, "final": final, "restarts": restarts,
+        "last words": words,
     }  # fmt: skip
 
 
@@ -189,7 +192,18 @@ def fresh_sizes(folder: Path, records: int) -> dict[str, float]:
             witness.heard.wait(1.0)
             witness.heard.clear()
         witness.close()
+        ask_once()
         return {node: resident_mb(supervisor.pid_of(node))[0] for node in nodes}
+
+
+def ask_once() -> None:
+    """Ask the nodes each of the questions that were asked in the hour."""
+    from embodied_mem.nodes.client import MemoryClient
+
+    with MemoryClient(timeout_s=_PATIENCE_S) as client:
+        for thing in CLASSES:
+            client.query(f"a {thing}", k=10, min_score=-1.0)
+            client.locate(thing)
 
 
 def _slope(x: Iterable[float], y: Iterable[float]) -> float:
@@ -249,6 +263,8 @@ def show(report: Report, size: Size, found: dict[str, Any], fresh: dict[str, flo
         report.note(f"not answered: {sentence}")
     report.bar("frames dropped in an hour at 10 Hz", len(found["lost"]), at_most=0)
     report.bar("nodes started again", sum(found["restarts"].values()), at_most=0)
+    if found["restarts"]:
+        report.note(f"started again: {found['restarts']}; their last words: {found['last words']}")
     report.bar("questions not answered", len(asked.failed), at_most=0)
     why = "memory is flat or not only after minutes" if quick else ""
     for node in ("perception", "manager"):

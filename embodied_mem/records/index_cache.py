@@ -20,6 +20,7 @@ from embodied_mem.records import cache
 from embodied_mem.records.files import sync_folder
 from embodied_mem.records.index import RecordIndex
 from embodied_mem.records.log import RecordLog
+from embodied_mem.records.trimming import give_back
 from embodied_mem.records.volatile import Log
 
 FOLDER = "cache"
@@ -95,8 +96,10 @@ class IndexCache:
                 index = self._cached(log)
                 follow(log, index, watermark)
                 self._save(index, generation)
+                del index
             finally:
                 log.close()
+                give_back()
         except StorageError as error:  # the log says the same to whoever waits for it
             self.problem = str(error)
         finally:
