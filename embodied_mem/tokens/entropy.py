@@ -65,10 +65,20 @@ def costs() -> NDArray[np.float64]:
 
 def best_scales(numbers: NDArray[np.int64], low_bits: int) -> NDArray[np.uint8]:
     """(r,) for each column of numbers (n, r) the table that needs fewest bits for its high parts."""
+    return np.asarray(_bits(numbers, low_bits).argmin(axis=0), dtype=np.uint8)
+
+
+def code_length(numbers: NDArray[np.int64], low_bits: int) -> float:
+    """Bits of numbers (n, r) with the best table for each column."""
+    return float(_bits(numbers, low_bits).min(axis=0).sum()) + low_bits * numbers.size
+
+
+def _bits(numbers: NDArray[np.int64], low_bits: int) -> NDArray[np.float64]:
+    """(scales, r) bits of the high parts of each column by each table."""
     high = numbers >> low_bits
     at = np.where(np.abs(high) <= _REACH, high + _REACH, _ESCAPE)
     counts = np.stack([np.bincount(column, minlength=_SYMBOLS) for column in at.T])
-    return np.asarray((costs() @ counts.T).argmin(axis=0), dtype=np.uint8)
+    return np.asarray(costs() @ counts.T)
 
 
 @njit(cache=True, nogil=True, inline="always")
