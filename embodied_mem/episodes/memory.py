@@ -65,6 +65,7 @@ class EpisodicMemory:
         gone = self.allocator.evicted
         for step in gone[gone < first].tolist():
             self._drop(step)
+        self._know(int(places.max(initial=-1)) + 1)
         fresh = np.setdiff1d(np.arange(first, first + len(places)), gone)
         self._put(fresh, tokens[fresh - first], places[fresh - first])
         self._chunks = None
@@ -98,12 +99,15 @@ class EpisodicMemory:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
+    def _know(self, count: int) -> None:
+        """Have `count` places, though nothing may be left of some."""
+        more = max(count - len(self._members), 0)
+        self._members += [[] for _ in range(more)]
+        self._sums.extend(np.zeros((more, WIDTH)))
+
     def _put(self, steps: IntArray, tokens: FloatArray, places: IntArray) -> None:
         if not len(steps):
             return
-        count = int(places.max()) + 1 - len(self._members)
-        self._members += [[] for _ in range(count)]
-        self._sums.extend(np.zeros((max(count, 0), WIDTH)))
         first = self._tokens.extend(tokens)
         self._steps.extend(steps)
         self._places.extend(places)

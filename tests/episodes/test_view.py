@@ -92,6 +92,13 @@ def test_a_visit_that_was_forgotten_for_want_of_room_is_said_to_be():
     assert view.retained().tolist() == [seqs[3, room, step] for room in range(3) for step in range(2)]
 
 
+def test_a_place_of_which_nothing_is_left_is_still_known():
+    memory_, _ = rounds(2)
+    view = EpisodeView(memory_.index, budget_mb=2 * BYTES / 1e6, rule="fifo")  # the last room's two records
+    gone = view.happened(view.place_at(np.array([10.0, 0, 0])))
+    assert not gone.found and "for want of room" in gone.reason
+
+
 def test_forgetting_a_record_takes_it_out_of_every_answer_and_undo_brings_it_back():
     memory_, seqs = rounds(2)
     view = EpisodeView(memory_.index)
