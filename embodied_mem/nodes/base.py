@@ -115,8 +115,11 @@ class MemoryNode(LifecycleNode):
         self._entities.append((self.destroy_lifecycle_publisher, entity))
         return entity
 
-    def serve(self, kind: Any, name: str, handler: Callable[[Any, Any], Any]) -> None:
-        """A service. `handler(request, response)`, plain or async, fills the response; errors become its error_code."""
+    def serve(self, kind: Any, name: str, handler: Callable[[Any, Any], Any], *, depth: int = qos.REQUESTS) -> None:
+        """A service. `handler(request, response)`, plain or async, fills the response; errors become its error_code.
+
+        depth: requests that may wait for the executor; DDS loses more than that without a word
+        """
 
         async def guarded(request: Any, response: Any) -> Any:
             try:
@@ -139,7 +142,8 @@ class MemoryNode(LifecycleNode):
                 response.error_code, response.message = INTERNAL, f"{name} failed inside the node; see its log."
             return response
 
-        entity = self.create_service(kind, name, guarded, callback_group=self._services_group)
+        profile = qos.reliable(depth)
+        entity = self.create_service(kind, name, guarded, qos_profile=profile, callback_group=self._services_group)
         self._entities.append((self.destroy_service, entity))
 
     def serve_plain(self, kind: Any, name: str, handler: Callable[[Any, Any], Any]) -> None:

@@ -2,8 +2,8 @@
 
 Serves      embed, generate, ~/reload (reads the model's file again and goes on with it, without a pause)
 
-Threads: one owns the embedder and batches what waits, the earliest deadline first; one waits for the language model;
-one loads a model that is to replace the one in use.
+Threads: one owns the embedder and batches what waits, the earliest deadline first (inference/serving.py); one waits
+for the language model; one loads what replaces the embedder.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from embodied_mem.errors import BadInputError, EmbodiedMemError, ModelMismatchEr
 from embodied_mem.inference.generator import OpenAIGenerator, Reply
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.inference.serving import Made, Server
+from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import inference
 from embodied_mem.nodes.recording import Job
@@ -44,12 +45,12 @@ class InferenceNode(MemoryNode):
 
     def configure(self) -> None:
         p: InferenceSettings = self.parameters
-        key = os.environ.get(p.endpoint_key) if p.endpoint_key else ""
-        self._generator = OpenAIGenerator(p.endpoint, p.endpoint_model, key or "") if p.endpoint else None
+        key = os.environ.get(p.endpoint_key, "") if p.endpoint_key else ""
+        self._generator = OpenAIGenerator(p.endpoint, p.endpoint_model, key) if p.endpoint else None
         self._server = Server(default_embedder(p.embedder, cache=False), capacity=p.queue, batch=p.batch)
-        self._talker = Worker("generate", _run_all, capacity=p.prompts, on_error=lambda e: self.fault("generating", e))
-        self._loader = Worker("load", _run_all, capacity=1, on_error=lambda e: self.fault("loading", e))
-        self.serve(Embed, "embed", self._embed)
+        self._talker = Worker("generate", _run_jobs, capacity=p.prompts, on_error=lambda e: self.fault("generating", e))
+        self._loader = Worker("load", _run_jobs, capacity=1, on_error=lambda e: self.fault("loading", e))
+        self.serve(Embed, "embed", self._embed, depth=qos.MANY_REQUESTS)
         self.serve(Generate, "generate", self._generate)
         self.serve_plain(Trigger, "~/reload", self._reload)
 
@@ -136,9 +137,8 @@ def _ends(future: Any) -> tuple[Callable[[Any], None], Callable[[Exception], Non
     )
 
 
-def _run_all(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.run()
+def _run_jobs(jobs: Sequence[Job]) -> None:
+    jobs[0].run()  # a batch is one
 
 
 def main() -> int:

@@ -41,6 +41,8 @@ EVENTS = reliable(200)
 ANSWERS = reliable(20)
 LATCHED = latched()
 MARKERS = latched()
+REQUESTS = 10  # of a service that few call at once
+MANY_REQUESTS = 1000
 SENSOR_OUT = reliable(10)  # what the simulator publishes; both kinds of reader match
 CLOCK = best_effort(10)
 
