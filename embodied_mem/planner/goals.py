@@ -30,7 +30,7 @@ _PREPOSITIONS = {
     "onto": "on", "on top of": "on", "on": "on", "back on": "on", "back onto": "on", "upon": "on", "into": "in",
     "inside": "in", "in": "in", "back in": "in", "back into": "in", "within": "in", "back to": "to", "over to": "to",
     "to": "to", "at": "to",
-    "out of": "from", "from": "from", "off": "off", "away from": "from",
+    "out of": "out", "from": "from", "off": "off", "away from": "from",
 }  # fmt: skip
 _EMPTY = {
     "please", "robot", "hey", "ok", "now", "the", "a", "an", "my", "our", "your", "some", "could", "can", "you",
@@ -201,8 +201,8 @@ class _Reader:
                 raise self._ambiguous(following)
             if following.kind != "place":
                 continue
-            if token.value in ("from", "off"):
-                self._hints |= self._hint(things, following.value)
+            if token.value in ("from", "off", "out"):
+                self._hints |= self._hint(things, following.value, {"off": "on", "out": "in"}.get(token.value, ""))
             elif target and not self._hints:  # "the mug on the table to the desk": the first is where it is
                 self._hints |= self._hint(things, target)
                 target, relation = following.value, token.value
@@ -214,12 +214,13 @@ class _Reader:
         for thing in things:
             self._say(self._lies(thing, target, relation), "lies")
 
-    def _hint(self, things: list[str], name: str) -> set[Fact]:
-        """That things are on or in a place: which of the two was not said."""
+    def _hint(self, things: list[str], name: str, relation: str = "") -> set[Fact]:
+        """That things are on or in a place: either, where it was not said which."""
         place = self._book.by_name.get(name)
         if place is None:
             raise self._unclear(f"nothing can be on or in the {name}")
         words = [word for word, fits in (("on", place.surface), ("in", place.container)) if fits]
+        words = [word for word in words if relation in ("", word)] or words
         return {fact(word, thing, name) for thing in things for word in words}
 
     def _ambiguous(self, token: _Token) -> BadInputError:

@@ -157,7 +157,8 @@ class _Draw:
         clauses, goal = [], []
         for label in labels:
             relation, place = self.target(label)
-            source = f" from the {self.today[label][1]}" if say else ""
+            lies, here = self.today[label]
+            source = f" {'out of' if lies == 'in' else 'off'} the {here}" if say else ""
             clauses.append(f"put the {label}{source} {relation} the {place}")
             goal.append(str(Fact(relation, (label, place))))
             if relation == "in":
