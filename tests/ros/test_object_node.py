@@ -149,6 +149,18 @@ def test_what_the_node_knows_is_what_a_rebuild_knows(robot: Robot) -> None:
     assert list(told.records) == list(fresh.evidence)
 
 
+def test_in_one_process_all_share_the_records_memory_and_the_view_of_things(tmp_path: Path) -> None:
+    with Graph() as graph:
+        record = graph.up(RecordNode, {"memory": str(tmp_path), **SMALL})
+        node = graph.up(ObjectNode, memory=lambda: record.memory)
+        graph.up(RecallNode, SMALL, memory=lambda: record.memory, objects=lambda: node.objects)
+        client = graph.client()
+        assert not client.object_history().found
+        remember(client, seen())
+        assert client.locate("mug").found and client.object_history("mug").objects[0].state == "moved"
+        assert node.objects.of(record.memory).watermark == record.memory.watermark == client.wrote
+
+
 def test_a_memory_of_captions_alone_has_no_things(tmp_path: Path) -> None:
     memory = RecordMemory.open(tmp_path)
     assert ObjectView(memory.index).locate_all() == []
