@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-COMPARABLE = 0.99  # cosine of a variant's vectors to its source's from which the two may be compared
+COMPARABLE = 0.995  # cosine of a variant's vectors to its source's from which the two may be compared
 
 
 class Embedder(Protocol):
