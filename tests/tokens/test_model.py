@@ -44,5 +44,5 @@ def test_the_whole_number_network_is_this_one() -> None:
         half = row.copy()
         write(network, token, half, memories, age % SEGMENT, age, 10, room)
         remember_half(network, half, 10, room, memories[age % SEGMENT])
-        np.testing.assert_allclose(half / 2**10, halves[0, age], atol=0.05)
-        np.testing.assert_allclose(token / 2**10, tokens[0, age], atol=0.05)
+        np.testing.assert_allclose(half / 2**10, halves[0, age], rtol=0.05, atol=0.05)
+        np.testing.assert_allclose(token / 2**10, tokens[0, age], rtol=0.05, atol=0.05)
