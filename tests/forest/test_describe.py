@@ -122,6 +122,7 @@ def test_where_there_is_less_is_elsewhere(forest):
 
 def test_an_area_is_found_by_what_its_records_call_it(forest):
     pond = named_area(forest, "pond")
-    assert pond is not None and np.linalg.norm(pond.center[:2]) < 30 and pond.radius > 5
+    assert pond is not None and pond.center is not None and pond.radius is not None
+    assert np.linalg.norm(pond.center[:2]) < 30 and pond.radius > 5
     assert named_area(forest, "brick pond") is None, "no record has both words"
     assert named_area(forest, "volcano") is None

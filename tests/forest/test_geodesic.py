@@ -21,19 +21,23 @@ def corridor(apart: float = 4.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
 def test_straight_distance_is_that_along_the_ways():
     places, tails, heads, lengths = corridor()
     ways = along_ways(places, tails, heads, lengths)
+    assert ways is not None
     at = ways(places)
     along = np.concatenate([[0.0], np.cumsum(lengths)])
     for one, two in ((0, 79), (0, 40), (10, 60), (39, 40)):
         straight = float(np.linalg.norm(at[one] - at[two]))
         assert abs(straight - abs(along[two] - along[one])) < 0.5, (one, two, straight)
     np.testing.assert_allclose(ways(places[[5]] + [0.3, 0.2, 0.0]), at[[5]])
-    assert ways.same(along_ways(places, tails, heads, lengths)) and not ways.same(None)
+    again = along_ways(places, tails, heads, lengths)
+    assert again is not None and ways.same(again) and not ways.same(None)
 
 
 def test_places_without_a_way_between_them_are_far_and_few_places_are_left_as_they_are():
     places, tails, heads, lengths = corridor()
     cut = np.arange(79) != 75
-    at = along_ways(places, tails[cut], heads[cut], lengths[cut])(places)
+    ways = along_ways(places, tails[cut], heads[cut], lengths[cut])
+    assert ways is not None
+    at = ways(places)
     assert np.linalg.norm(at[0] - at[79]) > 140
     halves = np.arange(79) != 39
     assert along_ways(places, tails[halves], heads[halves], lengths[halves]) is None

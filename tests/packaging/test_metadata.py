@@ -21,8 +21,21 @@ from packaging.utils import canonicalize_name
 import embodied_mem
 
 ROOT = Path(__file__).resolve().parents[2]
-NODES = ["forest_node", "manager_node", "perception_node", "recall_node", "record_node", "sim_node", "spatial_node"]
-NODES = sorted([*NODES, "controller_node", "episode_node", "inference_node", "planner_node", "stack_node"])
+NODES = [
+    "controller_node",
+    "episode_node",
+    "forest_node",
+    "inference_node",
+    "manager_node",
+    "object_node",
+    "perception_node",
+    "planner_node",
+    "recall_node",
+    "record_node",
+    "sim_node",
+    "spatial_node",
+    "stack_node",
+]
 OPTIONAL = [
     "rclpy",
     "embodied_mem_msgs",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from embodied_mem.inference.hashing import HashingEmbedder
 from embodied_mem.recall.recall import Recall
@@ -68,7 +71,7 @@ def test_of_captions_that_are_alike_the_one_with_the_words_is_the_answer() -> No
 
         count = 0
 
-        def embed(self, texts: list[str]) -> np.ndarray:
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
             rows = np.zeros((len(texts), 8), np.float32)
             for row in rows:
                 angle = 0.5 / (1 + OneMeaning.count)

@@ -28,7 +28,9 @@ def forest() -> ForestView:
 
 
 def data_of(page: str) -> dict:
-    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    found = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
 
 
 def test_every_node_is_there_with_its_own_records(forest: ForestView) -> None:
