@@ -55,6 +55,7 @@ class ForestNode(MemoryNode):
         self._log: Any = None
         self._grower: Any = None
         self._wording: Any = None
+        self._summariser: ModelSummariser | None = None
         self.forests = Forests(
             lambda view: ForestView(view, weight=p.weight, fan_out=p.fan_out, vertical=p.vertical, geodesic=p.geodesic)
         )
@@ -64,7 +65,7 @@ class ForestNode(MemoryNode):
         warm_forest()
         self._shown: tuple[Any, ...] = ()
         self._still = (0, 0)
-        self._summariser: ModelSummariser | None = None
+        self._summariser = None
         self._patience = Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
         if p.model_url:
             key = os.environ.get(p.model_key_variable, "") if p.model_key_variable else ""
