@@ -12,8 +12,8 @@ question projection on the questions. The loss is the sum of
     retrieval  -log of the softmax weight of the right records among a drive's, by question (van den Oord et al., 2018)
 
 Without --blocks, which is how the shipped checkpoint was made, the network is the first block alone: its two gains are
-chosen by the bytes of a house's and a street's halves, and the blocks after it say nothing. What gradients made of the
-blocks needed more bytes than that (docs/tokens.md). With --write the checkpoint goes to embodied_mem/tokens/.
+chosen by the bytes of a house's and a street's halves, and the blocks after it say nothing. Whether blocks that
+gradients trained for longer need fewer has not been measured. With --write the checkpoint goes to embodied_mem/tokens/.
 """
 
 from __future__ import annotations
@@ -161,8 +161,7 @@ def train(
 def _bound(model: ReversibleTokens) -> None:
     """Keep sums within 32 bits (weights.py), and tokens stable however many writes come.
 
-    Only the first block writes into tokens, a <- a + f (x - g a), with 0 <= f, g <= 1: a contraction. What other
-    blocks wrote there made the halves of the first 20 writes smaller, and tokens of hundreds of writes overflow.
+    Only the first block writes into tokens, a <- a + f (x - g a), with 0 <= f, g <= 1: a contraction.
     """
     with torch.no_grad():
         for side in (model.predict, model.update):
