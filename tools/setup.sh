@@ -34,7 +34,7 @@ stamp_of() {
     python) echo "$where" ;;
     msgs) echo "$where $(hash_of "${MSGS[@]}" constraints.txt)" ;;
     packages) echo "$where $(hash_of "${REQUIREMENTS[@]}") $EXTRAS $(echo */__init__.py)" ;;
-    kernels) echo "$where $(hash_of $(grep -l njit embodied_mem/*/*.py))" ;;
+    kernels) echo "$where $(hash_of tools/setup.sh $(grep -ls njit embodied_mem/*/*.py))" ;;
     # Of launch/ and config/ only the names matter: the files are linked, not copied.
     layout) echo "$where $(hash_of "${LAYOUT[@]}") $(find launch config -type f 2>/dev/null | LC_ALL=C sort | sha256sum)" ;;
   esac

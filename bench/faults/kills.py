@@ -53,7 +53,7 @@ def kill_writers(folder: Path, *, kills: int, seed: int) -> Kills:
     view = RecordView(embedder(), clock=clock)
     with _Nursery(folder) as nursery:
         for number in range(1, kills + 1):
-            acknowledged |= nursery.one_life(chance.uniform(0.0, _LONGEST_S))
+            acknowledged |= nursery.one_life(chance.uniform(0.0, _LONGEST_S), wrote=number % 2 == 0)
             found.kills += 1
             follow(folder, view)
             if number % 10 == 0 or number == kills:
@@ -75,8 +75,11 @@ class _Nursery:
             cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
-    def one_life(self, seconds: float) -> dict[int, int]:
-        """Let a writer write for so long and kill it; what it had acknowledged."""
+    def one_life(self, seconds: float, *, wrote: bool) -> dict[int, int]:
+        """Let a writer write for so long and kill it; what it had acknowledged.
+
+        wrote: the time begins only when it has acknowledged something, however slow the machine is.
+        """
         assert self._process.stdin is not None
         self._process.stdin.write(b"go\n")
         self._process.stdin.flush()
@@ -84,14 +87,13 @@ class _Nursery:
         opened = self._line()
         if kind != "pid" or opened != "open":
             raise RuntimeError(f"a writer could not open {self._folder} after a kill: {opened}")
+        lines = [self._line()] if wrote else []
         time.sleep(seconds)  # the random moment itself
         os.kill(int(pid), signal.SIGKILL)
-        acknowledged = {}
         while (line := self._line()) != "ended":
-            seq, _, key = line.partition(" ")
-            if key:
-                acknowledged[int(seq)] = int(key)
-        return acknowledged
+            lines.append(line)
+        parts = [line.partition(" ") for line in lines]
+        return {int(seq): int(key) for seq, _, key in parts if key}
 
     def __enter__(self) -> _Nursery:
         return self
