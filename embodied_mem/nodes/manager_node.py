@@ -88,7 +88,7 @@ class ManagerNode(Node):
     def _ask(self, node: Watched, action: Action) -> None:
         client = self._changers[node.name]
         if not client.service_is_ready():
-            self.watch.failed(node, action, "its service is not there yet", time.monotonic())
+            self.watch.failed(node, action, "its service is not there yet", time.monotonic(), answered=False)
             return
         request = ChangeState.Request(transition=Transition(id=_TRANSITIONS[action]))
         client.call_async(request).add_done_callback(partial(self._answered, node, action, node.beat))

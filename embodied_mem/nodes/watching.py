@@ -97,14 +97,17 @@ class Watch:
         return actions
 
     def succeeded(self, node: Watched, action: Action, now: float) -> None:
-        """A transition was carried out."""
+        """A transition was carried out. The node said so, which is a sign of life: it had no time for heartbeats."""
+        node.heard = now
         node.settled_at = now + _SETTLING_S
         node.asked_until = node.retry_at = 0.0
         node.failures, node.problem = 0, ""
         node.state = "inactive" if action is Action.CONFIGURE else "active"
 
-    def failed(self, node: Watched, action: Action, why: str, now: float) -> None:
+    def failed(self, node: Watched, action: Action, why: str, now: float, *, answered: bool = True) -> None:
         """A transition failed: try again later, each time later still. Of no account when it is past that already."""
+        if answered:
+            node.heard = now
         if _STEPS.get(node.state) is not action:
             return
         node.asked_until = 0.0

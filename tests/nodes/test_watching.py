@@ -85,6 +85,21 @@ def test_a_node_may_be_silent_while_it_configures() -> None:
     assert todo(made, 60.5) == [("a", Action.KILL)]
 
 
+def test_a_node_that_was_long_at_a_transition_is_not_taken_for_hung_when_it_answers() -> None:
+    """It may have had no time for a heartbeat, and its answer may come before the next one."""
+    for done in (True, False):
+        made = watch("a")
+        made.heard(beat("a", "unconfigured"), 0.0)
+        assert todo(made, 0.0) == [("a", Action.CONFIGURE)]
+        assert all(todo(made, now) == [] for now in range(1, 30))
+        if done:
+            made.succeeded(made.nodes["a"], Action.CONFIGURE, 30.0)
+            assert todo(made, 30.1) == [("a", Action.ACTIVATE)]
+        else:
+            made.failed(made.nodes["a"], Action.CONFIGURE, "the node refused", 30.0)
+            assert todo(made, 30.1) == [] and todo(made, 31.0) == [("a", Action.CONFIGURE)]
+
+
 def test_silence_does_not_count_while_nobody_listened() -> None:
     """The heartbeats of a time in which the manager did not run are still before it, and come in after its timer."""
     made = watch("a")
