@@ -195,7 +195,7 @@ def thing_of_message(item: Any) -> Shape:
 def thing_lines(told: Shape) -> Iterator[str]:
     """One line for each thing at each of its places, those before a thing's newest place indented."""
     if not told["found"]:
-        yield "Nothing of that kind was seen often enough to be believed in."
+        yield "Nothing was seen often enough to be believed in."
     before = ""
     for item in told["objects"]:
         indent = "  before: " if item["id"] == before else ""
