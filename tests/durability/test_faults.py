@@ -24,8 +24,9 @@ def test_an_error_at_the_nth_operation_is_told_and_nothing_is_lost(tmp_path: Pat
 
 
 def test_a_folder_that_cannot_be_used_is_named_in_a_sentence(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # another user must get there
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):  # another user must get there
+        if folder.name.startswith(("test_", "popen-", "pytest-")):
+            folder.chmod(0o755)
     places = json.loads(shim.plain("bench.faults.places", str(tmp_path)))
     assert len(places) > 15
     assert not {what: problem for what, problem in places.items() if problem}
