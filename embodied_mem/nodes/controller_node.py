@@ -23,7 +23,7 @@ from embodied_mem_msgs.msg import MemoryEvent
 from embodied_mem_msgs.msg import Observation as ObservationMsg
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 
-from embodied_mem.errors import EmbodiedMemError
+from embodied_mem.errors import EmbodiedMemError, UnavailableError
 from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import plans
@@ -31,9 +31,8 @@ from embodied_mem.nodes.conversions.basics import stamp_to_ns
 from embodied_mem.nodes.conversions.observations import observation_to_msg
 from embodied_mem.nodes.outbox import Outbox
 from embodied_mem.nodes.planner_settings import ControllerSettings
-from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.spin import run
-from embodied_mem.nodes.worker import Worker
+from embodied_mem.nodes.thinker import Thinker
 from embodied_mem.planner.acting import Ended
 from embodied_mem.records.files import write_atomically
 from embodied_mem.records.observation import Observation
@@ -69,7 +68,7 @@ class ControllerNode(MemoryNode):
         self._observations = self.publish_to(ObservationMsg, "observations", qos.OBSERVATIONS)
         self._outbox: Outbox[Any] = Outbox(self._observations.publish)
         self.subscribe(MemoryEvent, "memory_events", qos.EVENTS, self._heard)
-        self._hands = Worker("skills", _run_all, capacity=4, on_error=lambda error: self.fault("doing a skill", error))
+        self._hands = Thinker(self, "skills", 4)
         self._server = ActionServer(
             self, ExecuteSkill, "execute_skill", self._execute, goal_callback=self._asked,
             cancel_callback=lambda handle: CancelResponse.ACCEPT, callback_group=self._services_group,
@@ -115,11 +114,11 @@ class ControllerNode(MemoryNode):
             time.sleep(ended.seconds * self.parameters.pace)
             return ended
 
-        future = self.future()
-        if not self._hands.insist(Job(do, future.set_result, future.set_exception)):
+        try:
+            ended = await self._hands.thought(do)
+        except UnavailableError as busy:
             handle.abort()
-            return ExecuteSkill.Result(error_code=7, message="The controller has too much to do: try again.")
-        ended = await future
+            return ExecuteSkill.Result(error_code=busy.code, message=str(busy))
         if handle.is_cancel_requested:
             handle.canceled()
         else:
@@ -158,11 +157,6 @@ class ControllerNode(MemoryNode):
             kept = json.loads(file.read_text(encoding="utf-8"))
             self.world.restore(kept["world"])
             self._finished = {key: (words, Ended(*rest)) for key, (words, *rest) in kept["finished"].items()}
-
-
-def _run_all(jobs: Any) -> None:
-    for job in jobs:
-        job.run()
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ forgotten first and admits or refuses no record.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from embodied_mem_msgs.msg import MemoryEvent
@@ -19,17 +19,15 @@ from embodied_mem_msgs.srv import RecallEpisode
 
 from embodied_mem.episodes.view import EpisodeView
 from embodied_mem.episodes.warm import warm_episodes
-from embodied_mem.errors import UnavailableError
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions.basics import ns_to_stamp
 from embodied_mem.nodes.conversions.episodes import asked_of, fill_recalled
 from embodied_mem.nodes.log_reader import LogReader, Patience
-from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.settings import EpisodeSettings
 from embodied_mem.nodes.spin import run
-from embodied_mem.nodes.worker import Worker
+from embodied_mem.nodes.thinker import Thinker
 from embodied_mem.recall.episodes import Episodes
 from embodied_mem.records.view import RecordView
 
@@ -58,21 +56,22 @@ class EpisodeNode(MemoryNode):
         p: EpisodeSettings = self.parameters
         warm_episodes()
         self._told = 0  # surprising moments up to this record were published, or came before this node
-        self._thinker = Worker("episode", _run_all, capacity=p.queue, on_error=lambda e: self.fault("remembering", e))
+        self._thinker = Thinker(self, "episode", p.queue)
         self._events = self.publish_to(MemoryEvent, "memory_events", qos.EVENTS)
-        patience = Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
-        self._log = LogReader(self, lambda: EpisodicView(p, self.now_ns), patience, advanced=lambda _: self._kick())
+        self._log = LogReader(
+            self, lambda: EpisodicView(p, self.now_ns), Patience.of(p), advanced=lambda _: self._kick()
+        )
         self.serve(RecallEpisode, "recall_episode", self._recall)
 
     def activate(self) -> None:
         self._log.poll()
 
     def cleanup(self) -> None:
-        log, thinker, self._log, self._thinker = self._log, self._thinker, None, None
-        if log is not None:
-            log.close()
-        for job in thinker.stop() if thinker is not None else ():
-            job.failed(UnavailableError("The episode node is stopping: ask again when it is back."))
+        if self._log is not None:
+            self._log.close()
+        if self._thinker is not None:
+            self._thinker.stop()
+        self._log = self._thinker = None
 
     def diagnose(self) -> Mapping[str, object]:
         if self._log is None:
@@ -89,10 +88,7 @@ class EpisodeNode(MemoryNode):
         if log is None or thinker is None or not log.follower.caught_up:
             return
         view: EpisodicView = log.view
-        thinker.offer(Job(view.episodes.refresh, lambda came: self._tell(view, came), self._failed))
-
-    def _failed(self, error: Exception) -> None:
-        self.fault("remembering", error)
+        thinker.offer(view.episodes.refresh, lambda came: self._tell(view, came), "remembering")
 
     def _tell(self, view: EpisodicView, came: Any) -> None:
         """Publish the surprising ones of the records that came; those of a memory made anew were told before."""
@@ -115,17 +111,9 @@ class EpisodeNode(MemoryNode):
         asked = asked_of(request, self.now_ns(), lambda seq: view.get(seq).observation.stamp_ns)
         if asked.things and view.embedder is None:
             view.embedder = default_embedder(self.parameters.embedder)
-        future = self.future()
-        job = Job(lambda: Episodes(view, view.episodes).answer(asked), future.set_result, future.set_exception)
-        if not self._thinker.insist(job):
-            raise UnavailableError("Too many questions wait for their answers: ask again in a moment.")
-        fill_recalled(response, await future)
+        answer = await self._thinker.thought(lambda: Episodes(view, view.episodes).answer(asked))
+        fill_recalled(response, answer)
         response.frame_id, response.watermark = str(self.parameters.frames[0]), view.watermark
-
-
-def _run_all(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.run()
 
 
 def main() -> int:

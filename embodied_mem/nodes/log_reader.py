@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Generic
 
 from embodied_mem_msgs.msg import Record as RecordMsg
@@ -26,6 +26,11 @@ class Patience:
     fetch_timeout: float
     poll: float
     read_to_timeout: float
+
+    @classmethod
+    def of(cls, parameters: Any) -> Patience:
+        """From a node's parameters of the same names."""
+        return cls(*(getattr(parameters, field.name) for field in fields(cls)))
 
 
 class LogReader(Generic[View]):

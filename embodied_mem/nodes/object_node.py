@@ -13,25 +13,23 @@ answers from this node's view. What people say of things (unite, part) goes to t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from embodied_mem_msgs.msg import ObjectStates
 from embodied_mem_msgs.srv import Locate, ObjectHistory
 from visualization_msgs.msg import MarkerArray
 
-from embodied_mem.errors import UnavailableError
 from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import answers, queries
 from embodied_mem.nodes.conversions import objects as messages
-from embodied_mem.nodes.log_reader import LogReader, Patience, late
+from embodied_mem.nodes.memory_reader import MemoryReader, Shared
 from embodied_mem.nodes.object_view import ThingsView, make_objects
-from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.settings import ObjectSettings
 from embodied_mem.nodes.spin import run
+from embodied_mem.nodes.thinker import Thinker
 from embodied_mem.nodes.warming import warm_memory, warm_objects
-from embodied_mem.nodes.worker import Worker
 from embodied_mem.objects.histories import Known, histories, history
 from embodied_mem.objects.locate import PRESENT
 from embodied_mem.recall.objects import Objects
@@ -44,10 +42,10 @@ class ObjectNode(MemoryNode):
 
     Parameters = ObjectSettings
 
-    def __init__(self, *, memory: Callable[[], RecordView | None] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, memory: Shared | None = None, **kwargs: Any) -> None:
         super().__init__("object", **kwargs)
         self._memory = memory
-        self._log: Any = None
+        self._reader: Any = None
         self._thinker: Any = None
         self.objects = Objects(make_objects)
 
@@ -56,44 +54,38 @@ class ObjectNode(MemoryNode):
         warm_memory()
         warm_objects()
         self._shown: tuple[Any, ...] = ()
-        self._patience = Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
-        self._thinker = Worker("objects", _run_all, capacity=p.queue, on_error=lambda e: self.fault("folding", e))
+        self._thinker = Thinker(self, "objects", p.queue)
         self._states = self.publish_to(ObjectStates, "objects", qos.LATCHED)
         self._markers = self.publish_to(MarkerArray, "~/markers", qos.MARKERS)
         kind = messages.detections_kind()
         self._vision = None if kind is None else self.publish_to(kind, "objects_vision", qos.LATCHED)
-        if self._memory is None:
-            self._log = LogReader(
-                self, lambda: ThingsView(clock=self.now_ns), self._patience, advanced=lambda _: self._kick()
-            )
+        self._reader = MemoryReader(self, lambda: ThingsView(clock=self.now_ns), self._memory, self._kick)
         self.serve(ObjectHistory, "object_history", self._history)
         self.serve(Locate, "locate_object", self._locate)
         self.every(p.publish_period, self._show)
 
     def activate(self) -> None:
-        if self._log is not None:
-            self._log.poll()
+        self._reader.poll()
 
     def cleanup(self) -> None:
-        log, self._log = self._log, None
-        if log is not None:
-            log.close()
-        thinker, self._thinker = self._thinker, None
-        for job in thinker.stop() if thinker is not None else ():
-            job.failed(UnavailableError("The object node is stopping: ask again when it is back."))
+        if self._reader is not None:
+            self._reader.close()
+        if self._thinker is not None:
+            self._thinker.stop()
+        self._reader = self._thinker = None
 
     def diagnose(self) -> Mapping[str, object]:
-        memory = self._view()
+        memory = self._held()
         if memory is None:
             return {}
         read = self.objects.of(memory).watermark
         values: dict[str, object] = {"object_watermark": read, "entries_behind": memory.watermark - read}
-        return {**values, **({} if self._log is None else self._log.diagnose())}
+        return {**values, **self._reader.diagnose()}
 
     # --- services ----------------------------------------------------------------------------------------------
 
     async def _history(self, request: Any, response: Any) -> None:
-        memory = await self._read(request.read_to)
+        memory = await self._reader.ready(request.read_to)
         asked = {"id_": request.id, "label": request.label.strip().lower(), "map_id": request.map_id}
         now = self.now_ns()
 
@@ -101,7 +93,7 @@ class ObjectNode(MemoryNode):
             view = self.objects.of(memory)
             return history(view, now_ns=now, **asked), view.watermark
 
-        stays, response.watermark = await self._thought(find)
+        stays, response.watermark = await self._thinker.thought(find)
         told = [each[:1] for each in stays] if request.now_only else stays
         response.objects = [messages.object_msg(known) for each in told for known in each]
         response.found = bool(stays)
@@ -112,19 +104,12 @@ class ObjectNode(MemoryNode):
         response.frame_id = self.frame
 
     async def _locate(self, request: Any, response: Any) -> None:
-        memory = await self._read(request.read_to)
+        memory = await self._reader.ready(request.read_to)
         query = queries.query_from_filter(
             request.filter, self.now_ns(), lambda seq: memory.get(seq).observation.stamp_ns
         )
-        answer = await self._thought(lambda: Recall(memory, objects=self.objects).locate(request.label, query))
+        answer = await self._thinker.thought(lambda: Recall(memory, objects=self.objects).locate(request.label, query))
         response.answer = answers.answer_to_msg(answer, self.now_ns())
-
-    async def _thought(self, call: Callable[[], Any]) -> Any:
-        """What the call returns, made on the worker's thread. UnavailableError when too many wait."""
-        future = self.future()
-        if not self._thinker.insist(Job(call, future.set_result, future.set_exception)):
-            raise UnavailableError("Too many questions wait for their answers: ask again in a moment.")
-        return await future
 
     # --- following memory --------------------------------------------------------------------------------------
 
@@ -133,34 +118,21 @@ class ObjectNode(MemoryNode):
         """The frame of every coordinate that is given out."""
         return str(self.parameters.frames[0])
 
-    def _view(self) -> RecordView | None:
-        """The memory that is followed, where there is one."""
-        if self._memory is not None:
-            return self._memory()
-        return None if self._log is None else self._log.view
-
-    async def _read(self, read_to: int) -> RecordView:
-        """The same, once it has read `read_to`. Raises UnavailableError."""
-        if self._memory is None:
-            return await self._log.ready(read_to)
-        memory = self._memory()
-        if memory is None:
-            raise UnavailableError("The record node of this process is not configured: try again in a moment.")
-        if memory.watermark < read_to:
-            raise UnavailableError(late(read_to, self._patience))
-        return memory
+    def _held(self) -> RecordView | None:
+        """The memory that is read, where there is one."""
+        return None if self._reader is None else self._reader.held
 
     def _kick(self) -> None:
         """Let the worker read on, unless it is busy anyway: the next thing that it does reads on too."""
-        memory, thinker = self._view(), self._thinker
+        memory, thinker = self._held(), self._thinker
         if memory is not None and thinker is not None and not len(thinker):
-            self._offer(lambda: self.objects.of(memory).catch_up(), lambda _: None, "reading on")
+            self._thinker.offer(lambda: self.objects.of(memory).catch_up(), lambda _: None, "reading on")
 
     # --- what is published -------------------------------------------------------------------------------------
 
     def _show(self) -> None:
         """Publish what has changed and somebody looks at; fold what came meanwhile."""
-        memory = self._view()
+        memory = self._held()
         outputs = [out for out in (self._states, self._markers, self._vision) if out is not None]
         looking = tuple(out.get_subscription_count() for out in outputs)
         if memory is None:
@@ -184,15 +156,7 @@ class ObjectNode(MemoryNode):
                 here = [known for known in things if known.thing.present >= PRESENT]
                 self._vision.publish(messages.detections_msg(here, self.frame, now))
 
-        self._offer(made, publish, "showing things")
-
-    def _offer(self, call: Callable[[], Any], done: Callable[[Any], None], doing: str) -> None:
-        self._thinker.offer(Job(call, done, lambda error: self.fault(doing, error)))
-
-
-def _run_all(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.run()
+        self._thinker.offer(made, publish, "showing things")
 
 
 def main() -> int:

@@ -14,25 +14,24 @@ record node, that node's memory is used instead of a view.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from embodied_mem_msgs.msg import AnswerStamped
 from embodied_mem_msgs.srv import Ask, Locate, Query
 from visualization_msgs.msg import MarkerArray
 
-from embodied_mem.errors import BadInputError, UnavailableError
+from embodied_mem.errors import BadInputError
 from embodied_mem.inference.select import default_embedder
 from embodied_mem.nodes import qos
 from embodied_mem.nodes.base import MemoryNode
 from embodied_mem.nodes.conversions import answers, queries
 from embodied_mem.nodes.conversions.markers import answer_markers
-from embodied_mem.nodes.log_reader import LogReader, Patience, late
-from embodied_mem.nodes.recording import Job
+from embodied_mem.nodes.memory_reader import MemoryReader, Shared
 from embodied_mem.nodes.settings import RecallSettings
 from embodied_mem.nodes.spin import run
+from embodied_mem.nodes.thinker import Thinker
 from embodied_mem.nodes.warming import warm_memory, warm_objects
-from embodied_mem.nodes.worker import Worker
 from embodied_mem.recall.forests import Forests
 from embodied_mem.recall.objects import Objects
 from embodied_mem.recall.recall import Recall
@@ -49,7 +48,7 @@ class RecallNode(MemoryNode):
     def __init__(
         self,
         *,
-        memory: Callable[[], RecordView | None] | None = None,
+        memory: Shared | None = None,
         forests: Callable[[], Forests] | None = None,
         objects: Callable[[], Objects] | None = None,
         **kwargs: Any,
@@ -60,7 +59,7 @@ class RecallNode(MemoryNode):
         self._forests = forests or (lambda: own)
         kept = Objects()
         self._objects = objects or (lambda: kept)
-        self._log: Any = None
+        self._reader: Any = None
         self._thinker: Any = None
 
     def configure(self) -> None:
@@ -69,49 +68,32 @@ class RecallNode(MemoryNode):
         warm_objects()
         self._answers = self.publish_to(AnswerStamped, "answers", qos.ANSWERS)
         self._markers = self.publish_to(MarkerArray, "~/markers", qos.MARKERS)
-        if self._memory is None:
-            embedder = default_embedder(p.embedder)
-            self._log = LogReader(
-                self, lambda: RecordView(embedder, clock=self.now_ns, threshold=p.threshold), self._patience()
-            )
-        self._thinker = Worker("recall", _run_all, capacity=p.queue, on_error=lambda e: self.fault("answering", e))
+        embedder = None if self._memory is not None else default_embedder(p.embedder)
+        self._reader = MemoryReader(
+            self, lambda: RecordView(embedder, clock=self.now_ns, threshold=p.threshold), self._memory
+        )
+        self._thinker = Thinker(self, "recall", p.queue)
         self.serve(Query, "query", self._query)
         self.serve(Locate, "locate", self._locate)
         self.serve(Ask, "ask", self._ask)
 
     def activate(self) -> None:
-        if self._log is not None:
-            self._log.poll()
+        self._reader.poll()
 
     def cleanup(self) -> None:
-        if self._log is not None:
-            self._log.close()
-        thinker, self._thinker, self._log = self._thinker, None, None
-        for job in thinker.stop() if thinker is not None else ():
-            job.failed(UnavailableError("The recall node is stopping: ask again when it is back."))
+        if self._reader is not None:
+            self._reader.close()
+        if self._thinker is not None:
+            self._thinker.stop()
+        self._reader = self._thinker = None
 
     def diagnose(self) -> Mapping[str, object]:
-        return {} if self._log is None else self._log.diagnose()
-
-    async def _view(self, read_to: int) -> RecordView:
-        """The view, once it has read `read_to` and has caught up with the log. Raises UnavailableError."""
-        if self._memory is None:
-            return await self._log.ready(read_to)
-        memory = self._memory()
-        if memory is None:
-            raise UnavailableError("The record node of this process is not configured: try again in a moment.")
-        if memory.watermark < read_to:
-            raise UnavailableError(late(read_to, self._patience()))
-        return memory
-
-    def _patience(self) -> Patience:
-        p: RecallSettings = self.parameters
-        return Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
+        return {} if self._reader is None else self._reader.diagnose()
 
     # --- services ----------------------------------------------------------------------------------------------
 
     async def _query(self, request: Any, response: Any) -> None:
-        view = await self._view(request.read_to)
+        view = await self._reader.ready(request.read_to)
         query = queries.query_from_request(request, self.now_ns(), _stamps(view))
         if query.k > self.parameters.max_k:
             raise BadInputError(
@@ -120,13 +102,13 @@ class RecallNode(MemoryNode):
         answers.fill_query_response(response, view.query(query))
 
     async def _locate(self, request: Any, response: Any) -> None:
-        view = await self._view(request.read_to)
+        view = await self._reader.ready(request.read_to)
         query = queries.query_from_filter(request.filter, self.now_ns(), _stamps(view))
-        answer = await self._thought(lambda: Recall(view, objects=self._objects()).locate(request.label, query))
+        answer = await self._thinker.thought(lambda: Recall(view, objects=self._objects()).locate(request.label, query))
         self._publish_answer(f"where is the {request.label}?", answer, response)
 
     async def _ask(self, request: Any, response: Any) -> None:
-        view = await self._view(request.read_to)
+        view = await self._reader.ready(request.read_to)
         robot = answers.robot_of(request.robot, self.parameters.frames)
         asked = {
             "robot_position": None if robot is None else robot[0], "map_id": request.map_id,
@@ -136,15 +118,8 @@ class RecallNode(MemoryNode):
         def recall(memory: RecordView) -> Recall:
             return Recall(memory, forests=self._forests(), objects=self._objects())
 
-        answer = await self._thought(lambda: recall(view).ask(request.question, **asked))
+        answer = await self._thinker.thought(lambda: recall(view).ask(request.question, **asked))
         self._publish_answer(request.question, answer, response)
-
-    async def _thought(self, call: Callable[[], Any]) -> Any:
-        """What the call returns, made on the worker's thread. UnavailableError when too many wait."""
-        future = self.future()
-        if not self._thinker.insist(Job(call, future.set_result, future.set_exception)):
-            raise UnavailableError("Too many questions wait for their answers: ask again in a moment.")
-        return await future
 
     def _publish_answer(self, question: str, answer: Any, response: Any) -> None:
         response.answer = answers.answer_to_msg(answer, self.now_ns())
@@ -154,11 +129,6 @@ class RecallNode(MemoryNode):
         if self._markers.get_subscription_count():
             header = response.answer.pose.header
             self._markers.publish(answer_markers(response.answer, header.frame_id or "map", header.stamp))
-
-
-def _run_all(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.run()
 
 
 def _stamps(view: RecordView) -> Callable[[int], int]:

@@ -61,8 +61,8 @@ class Job:
     """A call on the memory that somebody waits for."""
 
     call: Callable[[], Any]
-    done: Callable[[Any], None]
-    failed: Callable[[Exception], None]
+    done: Callable[[Any], object]
+    failed: Callable[[Exception], object]
 
     def run(self) -> None:
         try:

@@ -83,24 +83,37 @@ class PerceptionSettings:
 
 
 @dataclass(frozen=True)
-class RecallSettings:
-    """Parameters of `recall`."""
+class ReaderSettings:
+    """Parameters of every node that reads the log."""
 
-    embedder: str = parameter("auto", "What turns questions into vectors: as in record.", choices=EMBEDDERS)
-    threshold: float = parameter(0.3, "Cosine below which a text finds nothing.", low=-1.0, high=1.0)
     fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
     fetch_timeout: float = parameter(
         1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
     )
     poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
     read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
+    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
+
+
+@dataclass(frozen=True)
+class AnswererSettings(ReaderSettings):
+    """Parameters of a node that answers questions on a thread of its own."""
+
     queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
+
+
+@dataclass(frozen=True)
+class RecallSettings(AnswererSettings):
+    """Parameters of `recall`."""
+
+    embedder: str = parameter("auto", "What turns questions into vectors: as in record.", choices=EMBEDDERS)
+    threshold: float = parameter(0.3, "Cosine below which a text finds nothing.", low=-1.0, high=1.0)
     max_k: int = parameter(200, "The most hits of one query over ROS.", low=1, high=10_000)
     frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames in which a question may say where the robot is.")
 
 
 @dataclass(frozen=True)
-class SpatialSettings:
+class SpatialSettings(ReaderSettings):
     """Parameters of `spatial`."""
 
     embedder: str = parameter(
@@ -135,32 +148,18 @@ class SpatialSettings:
     nearby_likeness: float = parameter(
         0.5, "Cosine from which short-term memory answers; below it the long-term store is asked.", low=-1.0, high=1.0
     )
-    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
-    fetch_timeout: float = parameter(
-        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
-    )
-    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
     read_to_timeout: float = parameter(5.0, "Seconds a request waits until its read_to is in the maps.", above=0.0)
-    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
 
 
 @dataclass(frozen=True)
-class ObjectSettings:
+class ObjectSettings(AnswererSettings):
     """Parameters of `object`."""
 
     publish_period: float = parameter(1.0, "Seconds between lists of things, made when somebody looks.", low=0.1)
-    queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
-    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
-    fetch_timeout: float = parameter(
-        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
-    )
-    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
-    read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
-    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
 
 
 @dataclass(frozen=True)
-class ForestSettings:
+class ForestSettings(AnswererSettings):
     """Parameters of `forest`."""
 
     weight: float = parameter(0.5, "Of place against meaning in growing the tree.", low=0.0, high=1.0)
@@ -177,7 +176,6 @@ class ForestSettings:
     publish_period: float = parameter(2.0, "Seconds between summaries and markers, made when somebody looks.", low=0.2)
     shown: int = parameter(200, "The most nodes published, the highest first.", low=1, high=5000)
     marker_height: float = parameter(3.0, "Metres between two levels of the tree in RViz.", above=0.0)
-    queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
     model_url: str = parameter(
         "", "OpenAI-compatible endpoint whose model words summaries, as http://localhost:11434/v1; empty = none."
     )
@@ -186,17 +184,10 @@ class ForestSettings:
     model_timeout: float = parameter(20.0, "Seconds that a reply may take.", above=0.0)
     model_period: float = parameter(30.0, "Seconds of one budget of calls.", low=1.0)
     model_calls: int = parameter(10, "Calls within it at most.", low=1)
-    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
-    fetch_timeout: float = parameter(
-        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
-    )
-    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
-    read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
-    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
 
 
 @dataclass(frozen=True)
-class EpisodeSettings:
+class EpisodeSettings(AnswererSettings):
     """Parameters of `episode`."""
 
     budget_mb: float = parameter(16.0, "Megabytes that moments may take; then some are forgotten.", low=0.01)
@@ -213,14 +204,6 @@ class EpisodeSettings:
     embedder: str = parameter(
         "auto", "What turns words into vectors, once somebody asks: as in record.", choices=EMBEDDERS
     )
-    queue: int = parameter(50, "Questions that may wait for their answer; more are refused.", low=1)
-    fetch: int = parameter(500, "Entries fetched at once to catch up.", low=1, high=4096)
-    fetch_timeout: float = parameter(
-        1.0, "Seconds to wait for the record node before asking again, longer each time.", above=0.0
-    )
-    poll: float = parameter(1.0, "Seconds between looks whether anything was missed.", above=0.0)
-    read_to_timeout: float = parameter(2.0, "Seconds a request waits until its read_to was read.", above=0.0)
-    frames: tuple[str, ...] = parameter(MAP_FRAMES, "Frames that are fixed to a map; the first is that of the answers.")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ another one thinks about poses to go to. A killed node goes on from its checkpoi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from embodied_mem_msgs.msg import TopologyGraph
@@ -26,14 +26,13 @@ from embodied_mem.nodes.conversions import volumes
 from embodied_mem.nodes.conversions.places import graph_msg
 from embodied_mem.nodes.log_reader import LogReader, Patience, late
 from embodied_mem.nodes.place_services import PlaceServices
-from embodied_mem.nodes.recording import Job
 from embodied_mem.nodes.route_services import RouteServices
 from embodied_mem.nodes.settings import SpatialSettings
 from embodied_mem.nodes.spatial_view import SpatialView
 from embodied_mem.nodes.spin import run
+from embodied_mem.nodes.thinker import Thinker
 from embodied_mem.nodes.volume_services import VolumeServices
 from embodied_mem.nodes.warming import warm_space, warm_tokens
-from embodied_mem.nodes.worker import Worker
 
 _QUESTIONS = 50  # that may wait
 _EVERYWHERE = (float("inf"),) * 3
@@ -61,12 +60,12 @@ class SpatialNode(MemoryNode):
         warm_space()
         if p.place_tokens_kb:
             warm_tokens()
-        self._patience = Patience(p.fetch, p.fetch_timeout, p.poll, p.read_to_timeout)
+        self._patience = Patience.of(p)
         self._reading = False
         self._waiting: list[tuple[int, Any]] = []
         self._shown: dict[str, tuple[Any, ...]] = {}
-        self._mapper = Worker("map", _run_all, capacity=8, on_error=lambda error: self.fault("mapping", error))
-        self._thinker = Worker("goal", _run_all, capacity=_QUESTIONS, on_error=lambda error: self.fault("goal", error))
+        self._mapper = Thinker(self, "map", 8)
+        self._thinker = Thinker(self, "goal", _QUESTIONS)
         self._grid = self.publish_to(OccupancyGrid, "occupancy_grid", qos.LATCHED)
         self._voxels = self.publish_to(PointCloud2, "occupied_voxels", qos.LATCHED)
         self._topology = self.publish_to(TopologyGraph, "topology", qos.LATCHED)
@@ -86,9 +85,9 @@ class SpatialNode(MemoryNode):
 
     def cleanup(self) -> None:
         log, self._log = self._log, None
-        for worker in (self._mapper, self._thinker):
-            for job in worker.stop() if worker is not None else ():
-                job.failed(UnavailableError("The spatial node is stopping: ask again when it is back."))
+        for thinker in (self._mapper, self._thinker):
+            if thinker is not None:
+                thinker.stop()
         self._mapper = self._thinker = self._whole = None
         if log is not None:
             log.close()
@@ -125,10 +124,7 @@ class SpatialNode(MemoryNode):
 
     async def thought(self, call: Callable[[], Any]) -> Any:
         """What the call returns, made on a thread of its own. Raises UnavailableError when too many wait."""
-        future = self.future()
-        if not self._thinker.insist(Job(call, future.set_result, future.set_exception)):
-            raise UnavailableError("Too many requests wait for their answers: ask again in a moment.")
-        return await future
+        return await self._thinker.thought(call)
 
     # --- folding clouds in -------------------------------------------------------------------------------------
 
@@ -138,9 +134,7 @@ class SpatialNode(MemoryNode):
         if log is None or mapper is None or not log.follower.caught_up:
             return  # checkpoints are of the whole log
         view = log.view
-        mapper.offer(Job(
-            view.occupancy.work, lambda due: self._worked(view, due), lambda error: self.fault("mapping", error)
-        ))  # fmt: skip
+        mapper.offer(view.occupancy.work, lambda due: self._worked(view, due), "mapping")
 
     def _worked(self, view: SpatialView, due: tuple[int, int] | None) -> None:
         if due is not None:
@@ -179,10 +173,10 @@ class SpatialNode(MemoryNode):
             name, looking = publisher.topic_name, publisher.get_subscription_count()
             if looking and self._shown.get(name) != state:
                 self._shown[name] = state
-                self._mapper.offer(Job(
-                    lambda make=make: make(view), lambda message, out=publisher: message and out.publish(message),  # type: ignore[misc]
-                    lambda error: self.fault("showing the map", error),
-                ))  # fmt: skip
+                self._mapper.offer(
+                    lambda make=make: make(view), lambda message, out=publisher: message and out.publish(message),
+                    "showing the map",
+                )  # fmt: skip
 
     def _grid_msg(self, view: SpatialView) -> Any:
         tree = _map(view)
@@ -208,11 +202,6 @@ def _map(view: SpatialView) -> Any:
         return view.occupancy.map(view.map_id)
     except NotFoundError:
         return None
-
-
-def _run_all(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        job.run()
 
 
 def main() -> int:

@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from embodied_mem.heap import pop, push
+
 Int32Array = NDArray[np.int32]
 Int64Array = NDArray[np.int64]
 BITS = 64
@@ -33,38 +35,6 @@ def turned(offsets: Int32Array, items: Int32Array, count: int) -> tuple[Int32Arr
             rows[fill[items[k]]] = row
             fill[items[k]] += 1
     return starts, rows
-
-
-@njit(cache=True, nogil=True)
-def push(keys: Int64Array, items: Int32Array, size: int, key: int, item: int) -> int:
-    at = size
-    while at:
-        above = (at - 1) // 2
-        if keys[above] <= key:
-            break
-        keys[at], items[at] = keys[above], items[above]
-        at = above
-    keys[at], items[at] = key, item
-    return size + 1
-
-
-@njit(cache=True, nogil=True)
-def pop(keys: Int64Array, items: Int32Array, size: int) -> int:
-    size -= 1
-    key, item = keys[size], items[size]
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and keys[child + 1] < keys[child]:
-            child += 1
-        if keys[child] >= key:
-            break
-        keys[at], items[at] = keys[child], items[child]
-        at = child
-    keys[at], items[at] = key, item
-    return size
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embodied_mem.planner.lmcut import BITS, NEVER, lmcut, pop, push, turned
+from embodied_mem.heap import pop, push
+from embodied_mem.planner.lmcut import BITS, NEVER, lmcut, turned
 from embodied_mem.planner.problem import Arrays
 
 Int32Array = NDArray[np.int32]

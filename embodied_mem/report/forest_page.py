@@ -16,6 +16,7 @@ from embodied_mem.forest.shown import Shown, highest
 from embodied_mem.forest.summarise import Summary
 from embodied_mem.forest.view import ForestView
 from embodied_mem.report.forest_style import SCRIPT, STYLE
+from embodied_mem.report.style import HEAD
 from embodied_mem.report.style import STYLE as REPORT_STYLE
 
 _MOST_NODES = 1500
@@ -23,16 +24,9 @@ _MOST_CAPTIONS = 5000
 _LONGEST = 140  # characters of a caption
 _TERMS = 12
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<header><div><h1>$title</h1><p class="subtitle">$subtitle</p></div></header>
+_PAGE = Template(
+    HEAD
+    + """<header><div><h1>$title</h1><p class="subtitle">$subtitle</p></div></header>
 <main class="forest">
 <section class="walk"><label for="find">Find a word</label><input id="find" type="search" placeholder="tree, shop ...">
 <p class="hint" id="found" role="status">Arrow keys walk through the tree; Enter opens and closes a node.</p>
@@ -47,7 +41,8 @@ _PAGE = Template("""<!doctype html>
 <script>$script</script>
 </body>
 </html>
-""")
+"""
+)
 
 
 def write_forest_page(forest: ForestView, path: Path, title: str, *, map_id: str = "") -> None:

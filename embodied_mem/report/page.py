@@ -12,18 +12,11 @@ from embodied_mem.exchange.output import whole_file
 from embodied_mem.report import charts
 from embodied_mem.report.map_view import map_svg
 from embodied_mem.report.model import Asked, Report
-from embodied_mem.report.style import SCRIPT, STYLE
+from embodied_mem.report.style import HEAD, SCRIPT, STYLE
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<header>
+_PAGE = Template(
+    HEAD
+    + """<header>
 <div><h1>$title</h1><p class="subtitle">$subtitle</p></div>
 $score
 </header>
@@ -42,7 +35,8 @@ or wrong.</footer>
 <script>$script</script>
 </body>
 </html>
-""")
+"""
+)
 
 
 def write_page(report: Report, path: Path) -> None:

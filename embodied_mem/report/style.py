@@ -1,5 +1,17 @@
 """Looks and behaviour of the report page."""
 
+# How every page begins: fill in $title and $style.
+HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+"""
+
 STYLE = """
 :root { --ink: #1c2430; --soft: #5b6778; --line: #dfe4ec; --paper: #f6f8fb; --card: #fff; --path: #2b6cb0;
   --pin: #d9480f;

@@ -23,10 +23,11 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from embodied_mem.errors import BadInputError, NotFoundError
+from embodied_mem.heap import pop, push
 from embodied_mem.topology.arrays import FloatArray, IntArray
 from embodied_mem.topology.chains import arcs_of_chains, find_chains
 from embodied_mem.topology.graph import OPEN, PlaceGraph
-from embodied_mem.topology.search import Floats, Ints, Rows, drop_top, push
+from embodied_mem.topology.search import Floats, Ints, Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +144,7 @@ def _spanner(
         size = push(keys, items, 0, 0.0, tails[arc])
         while size and items[0] != heads[arc]:
             cost, node = keys[0], items[0]
-            size = drop_top(keys, items, size)
+            size = pop(keys, items, size)
             if cost > reached[node]:
                 continue
             way = latest[node]

@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from embodied_mem.heap import pop, push
+
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
@@ -28,39 +30,6 @@ class Rows(NamedTuple):
     starts: Ints
     heads: Ints
     xyz: Floats
-
-
-@njit(cache=True, nogil=True)
-def push(keys: Floats, items: Ints, size: int, key: float, item: int) -> int:
-    """Put an item on the heap of `size`; returns the new size."""
-    at = size
-    while at > 0:
-        above = (at - 1) >> 1
-        if keys[above] <= key:
-            break
-        keys[at], items[at] = keys[above], items[above]
-        at = above
-    keys[at], items[at] = key, item
-    return size + 1
-
-
-@njit(cache=True, nogil=True)
-def drop_top(keys: Floats, items: Ints, size: int) -> int:
-    """Take the smallest off the heap of `size`; returns the new size."""
-    size -= 1
-    key, item, at = keys[size], items[size], 0
-    while True:
-        below = 2 * at + 1
-        if below >= size:
-            break
-        if below + 1 < size and keys[below + 1] < keys[below]:
-            below += 1
-        if keys[below] >= key:
-            break
-        keys[at], items[at] = keys[below], items[below]
-        at = below
-    keys[at], items[at] = key, item
-    return size
 
 
 @njit(cache=True, nogil=True)
@@ -112,7 +81,7 @@ def a_star(
     best, chosen, looked_at = limit, -1, 0
     while size and keys[0] < best:
         node = items[0]
-        size = drop_top(keys, items, size)
+        size = pop(keys, items, size)
         if settled[node]:
             continue
         settled[node] = True
@@ -166,7 +135,7 @@ def dijkstra(rows: Rows, costs: Floats, source: int, limit: float) -> tuple[Floa
     size = push(keys, items, 0, 0.0, source)
     while size:
         node = items[0]
-        size = drop_top(keys, items, size)
+        size = pop(keys, items, size)
         if settled[node]:
             continue
         settled[node] = True

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embodied_mem.topology.search import drop_top, push
+from embodied_mem.heap import pop, push
 
 _DIAGONAL = float(np.sqrt(2.0))
 
@@ -33,7 +33,7 @@ def walk(
             size = push(keys, items, size, costs[i], r * cols + c)
     while size:
         r, c = items[0] // cols, items[0] % cols
-        size = drop_top(keys, items, size)
+        size = pop(keys, items, size)
         if settled[r, c]:
             continue
         settled[r, c] = True

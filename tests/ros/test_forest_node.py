@@ -136,7 +136,7 @@ def test_what_was_forgotten_is_in_no_summary_and_the_tree_settles(tmp_path: Any,
     robot.client.forget(numbers)
     told = robot.describe(area=around(40.0))
     assert "car" not in told.areas[0].terms and "car" not in told.text
-    until(lambda: robot.forest.forests.held(robot.forest._view()).settled, "the forest is settled")
+    until(lambda: robot.forest.forests.held(robot.forest._held()).settled, "the forest is settled")
     newest = trees.wait(lambda message: message.records == 42 - len(numbers))
     assert not any("car" in node.terms or "car" in node.name for node in newest.nodes)
 

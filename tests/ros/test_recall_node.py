@@ -28,9 +28,9 @@ def test_a_late_start_catches_up_in_batches_and_then_follows(graph: Graph, tmp_p
     client.forget((5,))
 
     recall = graph.up(RecallNode, {"fetch": 10, **SMALL})
-    until(lambda: recall._log.follower.caught_up, "the log was read")
+    until(lambda: recall._reader.follower.caught_up, "the log was read")
 
-    follower = recall._log.follower
+    follower = recall._reader.follower
     assert follower.view.watermark == record.memory.watermark == 27
     assert follower.counters["fetched"] == 27 and follower.counters["gaps"] == 0
     until(lambda: record._records.get_subscription_count(), "recall reads records")
@@ -44,15 +44,15 @@ def test_a_gap_is_noticed_and_filled(graph: Graph, tmp_path: Path) -> None:
     recall = graph.up(RecallNode, {"poll": 60.0, **SMALL})
     client = graph.client()
     client.remember(seen("first"))
-    until(lambda: recall._log.follower.view.watermark == 2, "the first was followed")
+    until(lambda: recall._reader.follower.view.watermark == 2, "the first was followed")
     listeners = list(record.memory._listeners)
     record.memory._listeners.clear()  # this message is lost on the way
     record.memory.remember(seen("lost"))
     record.memory._listeners.extend(listeners)
     record.memory.remember(seen("third"))
 
-    until(lambda: recall._log.follower.view.watermark == 4, "the gap was filled")
-    assert recall._log.follower.counters["gaps"] == 1
+    until(lambda: recall._reader.follower.view.watermark == 4, "the gap was filled")
+    assert recall._reader.follower.counters["gaps"] == 1
     assert [hit.caption for hit in client.query(seqs=(3,)).hits] == ["lost"]
 
 
@@ -68,7 +68,7 @@ def test_it_answers_while_the_record_node_is_away_and_follows_when_it_is_back(gr
     graph.up(RecordNode, {"memory": str(tmp_path), **SMALL})
     client.remember(seen("written by the second writer"))
     assert client.query("written by the second writer", k=1).hits[0].caption == "written by the second writer"
-    assert recall._log.follower.counters["rebuilt"] == 0
+    assert recall._reader.follower.counters["rebuilt"] == 0
 
 
 def test_a_writer_that_lost_a_tail_makes_it_read_anew(graph: Graph, tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_a_writer_that_lost_a_tail_makes_it_read_anew(graph: Graph, tmp_path: Pa
     other = graph.up(RecordNode, {"memory": str(tmp_path / "b"), **SMALL})  # the same numbers, other entries
     for words in ("uno", "due"):
         other.memory.remember(seen(words))
-    follower = recall._log.follower
+    follower = recall._reader.follower
     until(lambda: follower.counters["rebuilt"] == 1 and follower.caught_up, "the view was made anew")
-    until(lambda: recall._log.follower.view.watermark == 3, "the other log was read")
+    until(lambda: recall._reader.follower.view.watermark == 3, "the other log was read")
     client.wrote = 0
     assert [hit.caption for hit in client.query(k=9).hits] == ["due", "uno"]
 
@@ -120,8 +120,8 @@ def test_entries_pushed_before_the_log_can_be_read_are_not_lost(graph: Graph) ->
     recall = graph.up(RecallNode, {"fetch_timeout": 0.2, **SMALL})
     records = graph.publisher(Record, "records", qos.RECORDS)
     records.publish(entry_to_msg(Entry(1, Kind.OBSERVATION, now_ns(), observation=seen("early")), epoch=5))
-    until(lambda: recall._log.follower.log_watermark == 1, "the entry came")
-    assert recall._log.follower.view.watermark == 0 and not recall._log.follower.caught_up
+    until(lambda: recall._reader.follower.log_watermark == 1, "the entry came")
+    assert recall._reader.follower.view.watermark == 0 and not recall._reader.follower.caught_up
 
 
 def test_two_robots_in_namespaces_do_not_mix(graph: Graph, tmp_path: Path) -> None:

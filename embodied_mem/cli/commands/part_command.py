@@ -10,25 +10,12 @@ from __future__ import annotations
 import argparse
 
 from embodied_mem.cli.console import Console
-from embodied_mem.cli.exits import Exit
+from embodied_mem.cli.sameness import add_arguments, change
+
+__all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "say that detections are of different things"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("detections", nargs="+", metavar="RECORD.PLACE", help="a record, and a place in it from 0")
-
-
 def run(args: argparse.Namespace, console: Console) -> int:
-    from embodied_mem.cli.backend import changing
-
-    backend = changing(args, console)
-    try:
-        done = backend.change_things("part", tuple(args.detections))
-    finally:
-        backend.close()
-    named = ", ".join(args.detections)
-    console.result(
-        done, f"Detections {named} are of different things (command {done['command_seq']}; `undo` takes it back)."
-    )
-    return Exit.OK
+    return change(args, console, "part", "of different things")
