@@ -100,7 +100,9 @@ class NodesBackend:
         if not seqs and where.empty:
             raise BadInputError("Forget what? Give numbers of records, or a filter such as --label or --when.")
         before = self._client.wrote
-        count = self._client.forget(seqs, dry_run=dry_run, when=where.when, **_restrictions(where))
+        restrictions = _restrictions(where)
+        del restrictions["seqs"]  # the numbers are named for themselves
+        count = self._client.forget(seqs, dry_run=dry_run, when=where.when, **restrictions)
         command = self._client.wrote if self._client.wrote > before else None
         return {"count": count, "seqs": list(seqs), "command_seq": command}
 

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embodied_mem.cli.console import Console
 from embodied_mem.errors import BadInputError, UnavailableError
+
+if TYPE_CHECKING:
+    from embodied_mem.nodes.supervisor import Supervisor
 
 HELP = "start the nodes and keep them running"
 
@@ -78,8 +81,22 @@ def run(args: argparse.Namespace, console: Console) -> int:
     supervisor = Supervisor(processes, log_folder=logs, on_event=lambda name, what: console.note(f"{name} {what}"))
     console.note(f"Memory {folder}; nodes {', '.join(nodes)}; their output is in {logs}. Ctrl-C stops.")
     with supervisor:
+        _wait_until_ready(supervisor, console)
         supervisor.wait()
     raise UnavailableError(f"A node could not be started; see {logs}.")
+
+
+def _wait_until_ready(supervisor: Supervisor, console: Console) -> None:
+    """Say so when every node was brought up (by the manager, or the stack that holds them), or return when one cannot
+    be started."""
+    from embodied_mem.nodes.onlooking import Watcher
+
+    with Watcher() as watcher:
+        while not any(watcher.health.get(name, {}).get("all_active") == str(True) for name in ("manager", "stack")):
+            if supervisor.wait(0.0):
+                return
+            watcher.look(0.5)
+    console.note("Ready: every node is active, and memory answers.")
 
 
 def require_ros() -> None:
