@@ -135,6 +135,8 @@ def test_the_deaths_of_controller_memory_and_planner_in_mid_task_are_survived(gr
     result = house.result(house.ask(words, task_id="long"))
     assert result.done, result.message
     assert house.world.items[thing].place == target
+    # The result may come before the last records: the one of the end is written after all of them.
+    until(lambda: any(c.startswith(f"task long: {words}: done") for c in _captions(house)), "the record of the end")
     put = [
         caption for caption in _captions(house) if "put_on(" in caption and caption.endswith("s") and " done" in caption
     ]
